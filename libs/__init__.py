@@ -1,0 +1,1 @@
+"""Libraries shared by the services: vocabulary, plumbing, vision, and the one-machine stack."""

@@ -1,0 +1,141 @@
+"""Kafka, PostgreSQL and S3 for a test run: `async with LocalStack() as stack: ...`; parts can be stopped and killed."""
+
+import asyncio
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Literal
+
+from libs.local.kafka import LocalKafka
+from libs.local.logs import ProcessLog
+from libs.local.parts import Part, PartFailed
+from libs.local.ports import PortBook
+from libs.local.postgres import LocalPostgres
+from libs.local.processes import Child
+from libs.local.s3 import LocalS3
+
+PartName = Literal["kafka", "postgres", "s3"]
+START_SECONDS = 60.0
+
+
+class LocalStack:
+    """Three real servers on free loopback ports, in a temporary folder unless one is given (which is then kept).
+
+    Endpoints stay the same over `stop` and `start` of a part. Everything ends with the context, and also when this
+    process is killed. `durable=False` spares PostgreSQL its fsync.
+    """
+
+    def __init__(self, folder: Path | None = None, *, durable: bool = False) -> None:
+        self._temporary = folder is None
+        self.folder = (folder or Path(tempfile.mkdtemp(prefix="camloop-"))).resolve()
+        ports = PortBook(self.folder / "ports.json")
+        self.kafka = LocalKafka(self.folder, ports)
+        self.postgres = LocalPostgres(self.folder, durable=durable)
+        self.s3 = LocalS3(self.folder, ports)
+        self._children: dict[str, Child] = {}
+        self._guardian: asyncio.subprocess.Process | None = None
+
+    @property
+    def kafka_bootstrap(self) -> str:
+        """`host:port` of the broker."""
+        return self.kafka.bootstrap_servers
+
+    @property
+    def postgres_dsn(self) -> str:
+        """DSN of an empty database."""
+        return self.postgres.dsn
+
+    @property
+    def s3_endpoint(self) -> str:
+        """Base URL of the object store."""
+        return self.s3.endpoint
+
+    @property
+    def s3_access_key(self) -> str:
+        """Access key of the object store."""
+        return self.s3.access_key
+
+    @property
+    def s3_secret_key(self) -> str:
+        """Secret key of the object store."""
+        return self.s3.secret_key
+
+    async def __aenter__(self) -> "LocalStack":
+        self._guardian = await start_guardian(self.folder)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for name in ("kafka", "postgres", "s3"):
+                    group.create_task(self.start(name))
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await asyncio.gather(*(child.stop() for child in self._children.values()))
+        if self._guardian is not None:
+            await dismiss_guardian(self._guardian)
+        self.postgres.forget_socket()
+        if self._temporary:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    async def start(self, name: PartName) -> None:
+        """Start a part and wait until it answers; PartFailed with its log's end when it does not."""
+        log = ProcessLog(self.folder / "log" / f"{name}.log")
+        command = await self._part(name).prepare()
+        self._children[name] = await Child.start(command, data_folder=self.folder, log=log)
+        await wait_until_it_answers(self._part(name), self._children[name], seconds=START_SECONDS)
+
+    async def stop(self, name: PartName) -> None:
+        """Stop a part in good order."""
+        await self._children[name].stop()
+
+    async def kill(self, name: PartName) -> None:
+        """End a part with SIGKILL."""
+        await self._children[name].kill()
+
+    def _part(self, name: str) -> Part:
+        parts: dict[str, Part] = {"kafka": self.kafka, "postgres": self.postgres, "s3": self.s3}
+        return parts[name]
+
+
+async def wait_until_it_answers(part: Part, child: Child, *, seconds: float) -> None:
+    """Return once the part answers; PartFailed when it exits before or takes longer."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not await part.answers():
+        if not child.is_running:
+            raise PartFailed(_obituary(part.name, f"ended with exit code {child.exited.result()}", child))
+        if asyncio.get_running_loop().time() > deadline:
+            raise PartFailed(_obituary(part.name, f"did not answer within {seconds:.0f} s", child))
+        await asyncio.sleep(0.05)
+
+
+def _obituary(name: str, what: str, child: Child) -> str:
+    tail = "\n".join(child.log.tail())
+    return f"{name} {what}; the end of {child.log.path}:\n{tail}"
+
+
+async def start_guardian(data_folder: Path) -> asyncio.subprocess.Process:
+    """Start the process that ends everything recorded in the data folder once we are gone, however we went."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "libs.local.guardian",
+        str(data_folder),
+        cwd=Path(__file__).resolve().parents[2],
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+async def dismiss_guardian(guardian: asyncio.subprocess.Process) -> None:
+    """Close its pipe and wait: it looks for leftovers a last time."""
+    assert guardian.stdin is not None
+    guardian.stdin.close()
+    await guardian.wait()
