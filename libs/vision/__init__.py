@@ -1,1 +1,1 @@
-"""Arrays in, values out: boxes, label formats, quality, hashing, video, metrics, inference. No torch, no Kafka, no storage."""
+"""Arrays in, values out: boxes, formats, quality, hashing, video, metrics, inference. No torch, Kafka or storage."""

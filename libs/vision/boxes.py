@@ -1,7 +1,7 @@
 """What a box is and how boxes meet: the vocabulary that domain modules may import (standard library and numpy only).
 
-A box is `(x1, y1, x2, y2)` in pixels of the upright image, left, top, right, bottom, as real numbers: the width is `x2 - x1`.
-Other orders (COCO's xywh, YOLO's normalised cxcywh) exist only at file borders and are converted here.
+A box is `(x1, y1, x2, y2)` in pixels of the upright image: left, top, right, bottom, as real numbers, so that the width
+is `x2 - x1`. Other orders (COCO's xywh, YOLO's normalised cxcywh) exist only at file borders and are converted here.
 """
 
 import math

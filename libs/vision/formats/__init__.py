@@ -1,1 +1,1 @@
-"""Label files in and out, one format a file: yolo.py, coco.py, voc.py (reading only), csv_file.py; their values in items.py."""
+"""Label files in and out, a format a file: yolo.py, coco.py, voc.py (reading only), csv_file.py; values in items.py."""

@@ -1,0 +1,127 @@
+"""What a file says it is, from its first bytes: content type and size without decoding a pixel.
+
+A name or a declared content type is never trusted. Sizes come from the header, so that a small file which claims a
+huge picture (a decompression bomb) is refused before any memory is taken. Sources: ITU-T T.81 (JPEG), RFC 9649 (WebP),
+the PNG specification, and the BITMAPINFOHEADER layout.
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+# Start-of-frame markers carry the size; C4, C8 and CC lie in the same range but are tables.
+_JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_REFUSED = (
+    (b"GIF8", "a GIF"),
+    (b"PK\x03\x04", "a ZIP archive"),
+    (b"%PDF", "a PDF document"),
+    (b"II*\x00", "a TIFF image"),
+    (b"MM\x00*", "a TIFF image"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"\x1aE\xdf\xa3", "a Matroska video"),
+)
+
+
+class UndecodableImage(ValueError):
+    """Bytes that are not one whole JPEG, PNG, WebP or BMP within the limits; the text says why."""
+
+    @property
+    def reason(self) -> str:
+        """Why, in words for a person."""
+        return str(self)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageHeader:
+    """Content type and size in pixels as stored, before any EXIF rotation."""
+
+    content_type: str
+    width: int
+    height: int
+
+
+def sniff(data: bytes) -> ImageHeader:
+    """Read the header of a JPEG, PNG, WebP or BMP. Raises UndecodableImage for anything else, or for a cut header."""
+    if not data:
+        raise UndecodableImage("The file is empty (0 bytes)")
+    try:
+        header = _read_header(data)
+    except (struct.error, IndexError) as error:
+        raise UndecodableImage(f"The file ends inside its header ({len(data)} bytes)") from error
+    if header.width <= 0 or header.height <= 0:
+        raise UndecodableImage(f"The header gives the size {header.width}x{header.height}")
+    return header
+
+
+def _read_header(data: bytes) -> ImageHeader:
+    if data.startswith(b"\xff\xd8\xff"):
+        return _jpeg(data)
+    if data.startswith(_PNG):
+        return ImageHeader("image/png", *struct.unpack_from(">II", data, 16))
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return _webp(data)
+    if data.startswith(b"BM"):
+        return _bmp(data)
+    raise UndecodableImage(f"The content is {_kind(data)}, not a JPEG, PNG, WebP or BMP image")
+
+
+def _kind(data: bytes) -> str:
+    for start, name in _REFUSED:
+        if data.startswith(start):
+            return name
+    if data[4:8] == b"ftyp":
+        return "an MP4, HEIC or AVIF container"
+    text = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if b"<svg" in text:
+        return "an SVG drawing"
+    return "text or markup" if text.startswith((b"<", b"{")) else "of an unknown kind"
+
+
+def jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
+    """Marker and offset of the payload of each segment up to the first scan. May raise IndexError or struct.error."""
+    at = 2
+    while True:
+        while data[at] == 0xFF:
+            at += 1
+        marker = data[at]
+        yield marker, at + 3
+        if marker in (0xDA, 0xD9):
+            return
+        at += 1 + struct.unpack_from(">H", data, at + 1)[0]
+        if data[at] != 0xFF:
+            raise UndecodableImage(f"The JPEG header is damaged at byte {at}")
+
+
+def _jpeg(data: bytes) -> ImageHeader:
+    for marker, payload in jpeg_segments(data):
+        if marker in _JPEG_FRAMES:
+            height, width = struct.unpack_from(">HH", data, payload + 1)
+            return ImageHeader("image/jpeg", width, height)
+    raise UndecodableImage("The JPEG header names no size")
+
+
+def _webp(data: bytes) -> ImageHeader:
+    kind = data[12:16]
+    if kind == b"VP8X":
+        low, high = data[24:27], data[27:30]
+        width, height = int.from_bytes(low, "little") + 1, int.from_bytes(high, "little") + 1
+    elif kind == b"VP8L":
+        (bits,) = struct.unpack_from("<I", data, 21)
+        width, height = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    elif kind == b"VP8 ":
+        width, height = (value & 0x3FFF for value in struct.unpack_from("<HH", data, 26))
+    else:
+        raise UndecodableImage(f"The WebP file starts with an unknown chunk {kind!r}")
+    if len(data) < 30:
+        raise UndecodableImage(f"The file ends inside its header ({len(data)} bytes)")
+    return ImageHeader("image/webp", width, height)
+
+
+def _bmp(data: bytes) -> ImageHeader:
+    (header_size,) = struct.unpack_from("<I", data, 14)
+    if header_size == 12:  # OS/2 1.x
+        width, height = struct.unpack_from("<HH", data, 18)
+    else:
+        width, height = struct.unpack_from("<ii", data, 18)
+    return ImageHeader("image/bmp", width, abs(height))  # a negative height means top-down rows
