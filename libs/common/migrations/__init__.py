@@ -1,0 +1,1 @@
+"""Plumbing tables every service's schema has: inbox, outbox, jobs, tokens, workflows."""

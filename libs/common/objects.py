@@ -1,0 +1,227 @@
+"""The object store: S3 behind async calls, digests checked, errors told apart. The truth about bytes is their sha256."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+from typing import Protocol, TypeVar
+from urllib.parse import urlparse
+
+import urllib3
+from minio import Minio
+from minio.commonconfig import CopySource
+from minio.error import MinioException, S3Error
+from urllib3.exceptions import HTTPError
+
+from libs.common.errors import NotFound, Permanent, Transient
+from libs.common.events import Media
+from libs.common.settings import CommonSettings
+
+T = TypeVar("T")
+CONTENT_TYPES = {
+    ".jpg": "image/jpeg",
+    ".png": "image/png",
+    ".json": "application/json",
+    ".html": "text/html; charset=utf-8",
+    ".zst": "application/zstd",
+    ".onnx": "application/octet-stream",
+    ".pt": "application/octet-stream",
+    ".log": "text/plain; charset=utf-8",
+}
+
+
+class Objects(Protocol):
+    """What services need of an object store; `testing.FakeObjects` is the other implementation."""
+
+    async def put(self, key: str, data: bytes, content_type: str) -> Media: ...
+    async def put_file(self, key: str, path: Path, content_type: str | None = None) -> Media: ...
+    async def get(self, uri: str, *, expected_sha256: str | None = None) -> bytes: ...
+    async def get_file(self, uri: str, path: Path, *, expected_sha256: str | None = None) -> None: ...
+    async def copy(self, uri: str, key: str) -> str: ...
+    async def exists(self, uri: str) -> bool: ...
+    async def presigned_get(self, uri: str, *, expires: timedelta = timedelta(minutes=10)) -> str: ...
+    async def presigned_put(self, key: str, *, expires: timedelta = timedelta(minutes=10)) -> tuple[str, str]: ...
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """`s3://bucket/key` as (bucket, key). Raises `Permanent` for anything else."""
+    parts = urlparse(uri)
+    if parts.scheme != "s3" or not parts.netloc or not parts.path.lstrip("/"):
+        raise Permanent(f"{uri!r} is no object address: write s3://bucket/key")
+    return parts.netloc, uri.removeprefix(f"s3://{parts.netloc}/")
+
+
+def file_sha256(path: Path) -> str:
+    """The digest of a file, read in pieces."""
+    digest = sha256()
+    with path.open("rb") as file:
+        for piece in iter(lambda: file.read(1 << 20), b""):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def check_digest(uri: str, actual: str, expected: str | None) -> None:
+    """Raises `Permanent` when the bytes are not the ones announced."""
+    if expected is not None and actual != expected:
+        raise Permanent(
+            f"{uri} has sha256 {actual}, but {expected} was announced: send the object again under a new id"
+        )
+
+
+@dataclass(frozen=True)
+class S3Objects:
+    """Any S3. Two endpoints: the signature of a presigned link covers the host its reader uses."""
+
+    client: Minio
+    public_client: Minio
+    bucket: str
+
+    async def ensure_bucket(self) -> None:
+        """Make the bucket if it is missing."""
+        await asyncio.to_thread(_guard, self.bucket, self._ensure_bucket)
+
+    def _ensure_bucket(self) -> None:
+        if not self.client.bucket_exists(bucket_name=self.bucket):
+            self.client.make_bucket(bucket_name=self.bucket)
+
+    async def put(self, key: str, data: bytes, content_type: str) -> Media:
+        """Store bytes under `key` and say what they are."""
+
+        def work() -> Media:
+            self.client.put_object(
+                bucket_name=self.bucket,
+                object_name=key,
+                data=BytesIO(data),
+                length=len(data),
+                content_type=content_type,
+            )
+            return Media(
+                uri=f"s3://{self.bucket}/{key}",
+                sha256=sha256(data).hexdigest(),
+                content_type=content_type,
+                bytes=len(data),
+            )
+
+        return await asyncio.to_thread(_guard, key, work)
+
+    async def put_file(self, key: str, path: Path, content_type: str | None = None) -> Media:
+        """Store a file under `key` and say what it is."""
+        kind = content_type or CONTENT_TYPES.get(path.suffix, "application/octet-stream")
+
+        def work() -> Media:
+            self.client.fput_object(bucket_name=self.bucket, object_name=key, file_path=str(path), content_type=kind)
+            return Media(
+                uri=f"s3://{self.bucket}/{key}", sha256=file_sha256(path), content_type=kind, bytes=path.stat().st_size
+            )
+
+        return await asyncio.to_thread(_guard, key, work)
+
+    async def get(self, uri: str, *, expected_sha256: str | None = None) -> bytes:
+        """The bytes at `uri`. Raises `NotFound`, `Permanent` on a wrong digest, `Transient` when the store is down."""
+        bucket, key = split_uri(uri)
+
+        def work() -> bytes:
+            response = self.client.get_object(bucket_name=bucket, object_name=key)
+            try:
+                return response.read()
+            finally:
+                response.close()
+                response.release_conn()
+
+        data = await asyncio.to_thread(_guard, uri, work)
+        check_digest(uri, sha256(data).hexdigest(), expected_sha256)
+        return data
+
+    async def get_file(self, uri: str, path: Path, *, expected_sha256: str | None = None) -> None:
+        """Fetch to a file, complete or not at all. Errors as `get`."""
+        bucket, key = split_uri(uri)
+        partial = path.with_name(path.name + ".part")
+
+        def work() -> None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self.client.fget_object(bucket_name=bucket, object_name=key, file_path=str(partial))
+            check_digest(uri, file_sha256(partial), expected_sha256)
+            partial.replace(path)
+
+        await asyncio.to_thread(_guard, uri, work)
+
+    async def copy(self, uri: str, key: str) -> str:
+        """Copy inside the store; returns the new address."""
+        bucket, source = split_uri(uri)
+
+        def work() -> str:
+            self.client.copy_object(
+                bucket_name=self.bucket, object_name=key, source=CopySource(bucket_name=bucket, object_name=source)
+            )
+            return f"s3://{self.bucket}/{key}"
+
+        return await asyncio.to_thread(_guard, uri, work)
+
+    async def exists(self, uri: str) -> bool:
+        """Is there an object at `uri`?"""
+        bucket, key = split_uri(uri)
+        try:
+            await asyncio.to_thread(_guard, uri, lambda: self.client.stat_object(bucket_name=bucket, object_name=key))
+        except NotFound:
+            return False
+        return True
+
+    async def presigned_get(self, uri: str, *, expires: timedelta = timedelta(minutes=10)) -> str:
+        """A link anybody may read `uri` with, for a while."""
+        bucket, key = split_uri(uri)
+        return await asyncio.to_thread(
+            lambda: self.public_client.presigned_get_object(bucket_name=bucket, object_name=key, expires=expires)
+        )
+
+    async def presigned_put(self, key: str, *, expires: timedelta = timedelta(minutes=10)) -> tuple[str, str]:
+        """(address, link) to upload one object with, for a while."""
+        link = await asyncio.to_thread(
+            lambda: self.public_client.presigned_put_object(bucket_name=self.bucket, object_name=key, expires=expires)
+        )
+        return f"s3://{self.bucket}/{key}", link
+
+    def list_keys(self, prefix: str) -> Iterator[str]:
+        """Keys under a prefix (blocking; for tools and tests)."""
+        for item in self.client.list_objects(bucket_name=self.bucket, prefix=prefix, recursive=True):
+            if item.object_name:
+                yield item.object_name
+
+
+def _guard(what: str, work: Callable[[], T]) -> T:
+    try:
+        return work()
+    except S3Error as error:
+        if error.code in {"NoSuchKey", "NoSuchBucket", "NoSuchObject"}:
+            raise NotFound(f"{what}: no such object in the store") from error
+        raise Transient(f"{what}: the object store answered {error.code}") from error
+    except MinioException as error:
+        # rclone's error bodies are text/xml, which minio-py does not parse: a missing object ends here.
+        if "404" in str(error):
+            raise NotFound(f"{what}: no such object in the store") from error
+        raise Transient(f"{what}: the object store failed: {error}") from error
+    except (HTTPError, OSError) as error:
+        raise Transient(f"{what}: the object store cannot be reached: {error}") from error
+
+
+def connect(settings: CommonSettings) -> S3Objects:
+    """The object store the settings name."""
+    public = settings.s3_public_endpoint or settings.s3_endpoint
+    return S3Objects(_client(settings, settings.s3_endpoint), _client(settings, public), settings.s3_bucket)
+
+
+def _client(settings: CommonSettings, endpoint: str) -> Minio:
+    parts = urlparse(endpoint if "://" in endpoint else f"http://{endpoint}")
+    pool = urllib3.PoolManager(
+        maxsize=16, timeout=urllib3.Timeout(connect=5, read=60), retries=urllib3.Retry(2, backoff_factor=0.2)
+    )
+    return Minio(
+        endpoint=parts.netloc,
+        access_key=settings.s3_access_key,
+        secret_key=settings.s3_secret_key.get_secret_value(),
+        secure=parts.scheme == "https",
+        region=settings.s3_region,
+        http_client=pool,
+    )

@@ -1,0 +1,166 @@
+"""The loop that works through leased jobs: claim, beat, work, and say why when it does not work."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+import structlog
+
+from libs.common import jobs, telemetry
+from libs.common.errors import LeaseLost, Permanent
+from libs.common.jobs import Jobs, Lease
+from libs.common.postgres import Connection
+
+log = structlog.get_logger()
+POLL_SECONDS = 1.0
+SWEEP_SECONDS = 5.0
+
+
+@dataclass
+class Pulse:
+    """What the next heartbeat tells the job's row. The work writes, the heartbeat reads."""
+
+    progress: dict[str, Any] | None = None
+    checkpoint_uri: str | None = None
+
+
+Work = Callable[[Lease, Pulse], Awaitable[None]]
+OnFailed = Callable[[Connection, dict[str, Any], int, str], Awaitable[None]]
+
+
+@dataclass
+class JobRunner:
+    """Works on jobs of one kind, one at a time. `work` finishes the job itself, in the transaction that announces it.
+
+    `on_failed(connection, spec, attempt, reason)` announces a job that failed for good, in the same transaction.
+    """
+
+    jobs: Jobs
+    kind: str
+    work: Work
+    on_failed: OnFailed
+    poll_seconds: float = POLL_SECONDS
+    retry_seconds: float = 5.0
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self) -> None:
+        """Claim and work for ever; a database that is away for a while is waited for."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._sweep_for_ever())
+            while True:
+                if not await self._guarded(self.run_one()):
+                    await self._rest()
+
+    async def run_one(self) -> bool:
+        """Claim a job and work on it; False if there was none."""
+        lease = await self.jobs.claim(self.kind)
+        if lease is None:
+            return False
+        with (
+            structlog.contextvars.bound_contextvars(job_id=str(lease.job_id), attempt=lease.attempt),
+            telemetry.job_seconds.labels(self.kind).time(),
+        ):
+            await self._attempt(lease)
+        return True
+
+    async def _attempt(self, lease: Lease) -> None:
+        pulse = Pulse()
+        try:
+            await self._work_with_heartbeat(lease, pulse)
+            telemetry.jobs_finished.labels(self.kind, "succeeded").inc()
+        except asyncio.CancelledError:
+            await asyncio.shield(
+                self.jobs.give_back(lease, "given back: the worker shuts down", checkpoint_uri=pulse.checkpoint_uri)
+            )
+            raise
+        except LeaseLost as error:
+            telemetry.jobs_finished.labels(self.kind, "lease_lost").inc()
+            log.warning("job_lease_lost", kind=self.kind, error=str(error))
+        except Exception as error:  # noqa: BLE001 a run loop: whatever happened is the job's failure, said in its row
+            await self._fail(lease, error)
+
+    async def _work_with_heartbeat(self, lease: Lease, pulse: Pulse) -> None:
+        work = asyncio.ensure_future(self.work(lease, pulse))
+        beat = asyncio.ensure_future(self._beat(lease, pulse))
+        try:
+            await asyncio.wait({work, beat}, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                beat.result()
+            await work
+        finally:
+            for task in (work, beat):
+                task.cancel()
+            await asyncio.gather(work, beat, return_exceptions=True)
+
+    async def _beat(self, lease: Lease, pulse: Pulse) -> None:
+        deadline = asyncio.get_running_loop().time() + self.jobs.lease.total_seconds()
+        while True:
+            await asyncio.sleep(self.jobs.lease.total_seconds() / 4)
+            try:
+                await self.jobs.heartbeat(lease, progress=pulse.progress, checkpoint_uri=pulse.checkpoint_uri)
+                deadline = asyncio.get_running_loop().time() + self.jobs.lease.total_seconds()
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+                log.warning("heartbeat_failed", error=str(error) or type(error).__name__)
+                if asyncio.get_running_loop().time() > deadline:
+                    raise LeaseLost(f"Job {lease.job_id}: no heartbeat got through for a whole lease") from error
+
+    async def _fail(self, lease: Lease, error: Exception) -> None:
+        reason = str(error) or type(error).__name__
+        log.error("job_failed", kind=self.kind, error=reason, exc_info=not isinstance(error, Permanent))
+        delay = timedelta(seconds=min(self.retry_seconds * 2 ** (lease.attempt - 1), 300) * random.uniform(0.8, 1.2))
+        try:
+            async with self.jobs.pool.acquire() as connection, connection.transaction():
+                state = await self.jobs.fail(
+                    connection, lease, reason, delay=delay, permanent=isinstance(error, Permanent)
+                )
+                if state == "failed":
+                    await self.on_failed(connection, lease.spec, lease.attempt, reason)
+            telemetry.jobs_finished.labels(self.kind, state).inc()
+        except LeaseLost as lost:
+            log.warning("job_lease_lost", kind=self.kind, error=str(lost))
+
+    async def _sweep_for_ever(self) -> None:
+        while True:
+            await self._guarded(self.sweep())
+            await asyncio.sleep(SWEEP_SECONDS)
+
+    async def sweep(self) -> bool:
+        """Bury jobs whose last attempt went silent, announce them, and measure the queue."""
+        async with self.jobs.pool.acquire() as connection, connection.transaction():
+            for dead in await jobs.sweep(connection, self.kind):
+                await self.on_failed(connection, dead.spec, dead.attempt, dead.reason)
+                telemetry.jobs_finished.labels(self.kind, "dead").inc()
+        await self._measure()
+        return True
+
+    async def _measure(self) -> None:
+        row = await self.jobs.pool.fetchrow(
+            """
+            select coalesce(extract(epoch from now() - min(run_after) filter (where state = 'queued' and run_after <= now())), 0) as age,
+                count(*) filter (where state = 'running' and lease_until < now()) as expired
+            from job where kind = $1 and state in ('queued', 'running')
+            """,
+            self.kind,
+        )
+        if row is not None:
+            telemetry.job_queue_age.labels(self.kind).set(float(row["age"]))
+            telemetry.job_lease_expired.labels(self.kind).set(row["expired"])
+
+    async def _guarded(self, step: Awaitable[bool]) -> bool:
+        try:
+            return await step
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+            log.warning("job_runner_interrupted", kind=self.kind, error=str(error) or type(error).__name__)
+            return False
+
+    async def _rest(self) -> None:
+        self.wake.clear()
+        try:
+            async with asyncio.timeout(self.poll_seconds):
+                await self.wake.wait()
+        except TimeoutError:
+            return

@@ -1,0 +1,1 @@
+"""The services of camloop, one folder each; events are their only coupling."""

@@ -1,0 +1,89 @@
+"""Fixtures shared by all tests: the real Kafka, PostgreSQL and S3, started once per run and only when a test asks."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from libs.common.postgres import migrate
+from libs.common.settings import CommonSettings
+from libs.local.stack import LocalStack
+
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+ADMIN_TOKEN = "test-admin-token-0123456789"
+
+
+def settings_for(stack: LocalStack, dsn: str, **changes: object) -> dict[str, str]:
+    """The environment a service needs to use the test stack."""
+    values: dict[str, object] = {
+        "KAFKA_BOOTSTRAP_SERVERS": stack.kafka_bootstrap,
+        "DATABASE_URL": dsn,
+        "S3_ENDPOINT": stack.s3_endpoint,
+        "S3_ACCESS_KEY": stack.s3_access_key,
+        "S3_SECRET_KEY": stack.s3_secret_key,
+        "S3_BUCKET": "camloop",
+        "CAMLOOP_ADMIN_TOKEN": ADMIN_TOKEN,
+    }
+    return {name: str(value) for name, value in (values | changes).items()}
+
+
+@pytest.fixture(scope="session")
+async def stack() -> AsyncIterator[LocalStack]:
+    """Real Kafka, PostgreSQL and S3 for this test run."""
+    async with LocalStack() as running:
+        yield running
+
+
+@dataclass(frozen=True)
+class Database:
+    """A fresh database of its own, with the schemas of the services a test asks for."""
+
+    dsn: str
+
+    async def migrate(self, *services: str) -> None:
+        for service in services:
+            await migrate(self.dsn, service)
+
+
+@pytest.fixture
+async def database(stack: LocalStack) -> AsyncIterator[Database]:
+    """A database nobody else uses, dropped afterwards."""
+    name = f"test_{uuid4().hex}"
+    admin = await asyncpg.connect(stack.postgres_dsn)
+    try:
+        await admin.execute(f"create database {name}")
+        yield Database(with_database(stack.postgres_dsn, name))
+        await admin.execute(f"drop database {name} with (force)")
+    finally:
+        await admin.close()
+
+
+def with_database(dsn: str, name: str) -> str:
+    """The same server, another database."""
+    head, _, query = dsn.partition("?")
+    scheme, _, rest = head.partition("://")
+    host = rest.partition("/")[0]
+    return f"{scheme}://{host}/{name}" + (f"?{query}" if query else "")
+
+
+@pytest.fixture
+def environment(stack: LocalStack, database: Database) -> dict[str, str]:
+    """Environment variables for a service process against the test stack and a fresh database."""
+    return settings_for(stack, database.dsn)
+
+
+@pytest.fixture
+def settings(environment: dict[str, str]) -> CommonSettings:
+    """Common settings against the test stack."""
+    return CommonSettings(_env_file=None, **{name: environment[name] for name in environment})
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real data beside the project; a test that needs it is skipped, loudly, where it is absent."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"real data is absent: {SHARED_DATA}")
+    return SHARED_DATA
