@@ -108,6 +108,8 @@ def evaluate_detections(
     among `classes`.
     """
     _check_labels(images, set(classes))
+    # Equal confidences rank by image: a fixed order (that of numbers, where ids are numbers) makes results repeatable.
+    images = sorted(images, key=lambda each: (len(each.image_id), each.image_id))
     matches = [match_image(each) for each in images]
     curves = {label: _curve(matches, label) for label in classes}
     confidences = {label: _confidence(label, curve, operating) for label, curve in curves.items()}

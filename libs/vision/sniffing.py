@@ -8,6 +8,10 @@ the PNG specification, and the BITMAPINFOHEADER layout.
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BytesIO
+
+from PIL import ExifTags
+from PIL import Image as PillowImage
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 # Start-of-frame markers carry the size; C4, C8 and CC lie in the same range but are tables.
@@ -125,3 +129,23 @@ def _bmp(data: bytes) -> ImageHeader:
     else:
         width, height = struct.unpack_from("<ii", data, 18)
     return ImageHeader("image/bmp", width, abs(height))  # a negative height means top-down rows
+
+
+def upright_size(data: bytes, *, max_pixels: int = 50_000_000) -> tuple[int, int]:
+    """Width and height after EXIF rotation, from the header alone. Raises UndecodableImage as `sniff`, or if too large."""
+    header = sniff(data)
+    if header.width * header.height > max_pixels:
+        raise UndecodableImage(f"The header claims {header.width}x{header.height} pixels, more than {max_pixels}")
+    # Orientations 5 to 8 lie on their side.
+    return (header.height, header.width) if _orientation(data) >= 5 else (header.width, header.height)
+
+
+def _orientation(data: bytes) -> int:
+    if not any(tag in data for tag in (b"Exif", b"eXIf", b"EXIF")):
+        return 1
+    try:
+        with PillowImage.open(BytesIO(data)) as image:
+            found = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except (OSError, ValueError, SyntaxError, struct.error) as error:
+        raise UndecodableImage(f"The header can't be read: {error}") from error
+    return found if isinstance(found, int) else 1

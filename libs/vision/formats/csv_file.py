@@ -1,0 +1,126 @@
+"""The plainest format: a folder `images/` and a table `annotations.csv` with one box a row."""
+
+import csv
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from libs.vision.boxes import Box
+from libs.vision.formats.checking import Candidate, Problem, labelled_image, unusable
+from libs.vision.formats.files import (
+    RefusedPath,
+    empty_folder,
+    existing_folder,
+    image_files,
+    named_file,
+    read_text,
+    split_of,
+)
+from libs.vision.formats.items import Exported, ExportItem, FormatError, LabelledImage
+from libs.vision.formats.placing import ImagePlacer
+
+TABLE = "annotations.csv"
+COLUMNS = ("file", "label", "x1", "y1", "x2", "y2", "width", "height", "split")
+_NEEDED = COLUMNS[:6]
+_ALSO_CALLED = {
+    "filename": "file",
+    "file_name": "file",
+    "image": "file",
+    "class": "label",
+    "xmin": "x1",
+    "ymin": "y1",
+    "xmax": "x2",
+    "ymax": "y2",
+}
+
+Row = dict[str, str]
+
+
+def read_csv(folder: Path | str) -> Iterator[LabelledImage]:
+    """Read annotations.csv: file, label, x1, y1, x2, y2 in pixels, and perhaps width, height, split; comma, ; or tab.
+
+    Files are named from images/ or from the folder. A row with an empty label says that the image is empty; an image
+    that no row names is not labelled. Raises FormatError at once if the table or one of its columns is missing.
+    """
+    root = existing_folder(folder)
+    rows = _rows(root / TABLE)
+    return _images(root, rows)
+
+
+def _rows(table: Path) -> list[tuple[int, Row]]:
+    if not table.is_file():
+        raise FormatError(f"There is no {table}: a CSV data set has {TABLE} and images/ in its folder")
+    lines = read_text(table).splitlines()
+    head = lines[0] if lines else ""
+    reader = csv.reader(lines, delimiter=max(",;\t", key=head.count))
+    try:
+        rows = list(reader)
+    except csv.Error as error:
+        raise FormatError(f"{table} is not a CSV table: line {reader.line_num}: {error}") from error
+    names = [_ALSO_CALLED.get(name.strip().lower(), name.strip().lower()) for name in rows[0]] if rows else []
+    missing = [name for name in _NEEDED if name not in names]
+    if missing:
+        raise FormatError(
+            f"{table} lacks the columns {', '.join(missing)}: its first line must name {', '.join(_NEEDED)}"
+        )
+    return [(at, dict(zip(names, row, strict=False))) for at, row in enumerate(rows[1:], 2) if any(row)]
+
+
+def _images(root: Path, rows: list[tuple[int, Row]]) -> Iterator[LabelledImage]:
+    by_file: dict[str, list[tuple[int, Row]]] = {}
+    for line, row in rows:
+        by_file.setdefault(row["file"].strip(), []).append((line, row))
+    named: set[Path] = set()
+    for name, own in by_file.items():
+        try:
+            path = named_file(root, [root / "images", root], name)
+        except RefusedPath as error:
+            yield unusable(root / TABLE, f"line {own[0][0]}: {error}")
+            continue
+        named.add(path)
+        yield _read_image(root, path, own)
+    for path in image_files(root):
+        if path not in named:
+            yield labelled_image(root, path, [], split=split_of(root, path), labelled=False)
+
+
+def _read_image(root: Path, path: Path, rows: list[tuple[int, Row]]) -> LabelledImage:
+    first = rows[0][1]
+    found = [_parse(row, f"line {line}") for line, row in rows if not _says_empty(row)]
+    split = first.get("split", "").strip() or split_of(root, path)
+    return labelled_image(root, path, found, split=split, declared=_declared(first))
+
+
+def _says_empty(row: Row) -> bool:
+    return not any(row.get(name, "").strip() for name in _NEEDED[1:])
+
+
+def _declared(row: Row) -> tuple[int, int] | None:
+    try:
+        return int(float(row.get("width", ""))), int(float(row.get("height", "")))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _parse(row: Row, where: str) -> Candidate | Problem:
+    try:
+        box: Box = (float(row["x1"]), float(row["y1"]), float(row["x2"]), float(row["y2"]))
+    except (KeyError, ValueError):
+        values = [row.get(name, "") for name in _NEEDED[2:]]
+        return Problem(f"{where}: {values} are not four numbers: left out")
+    return Candidate(row["label"].strip(), box, where)
+
+
+def write_csv(items: Iterable[ExportItem], folder: Path | str) -> Exported:
+    """Write images/ and annotations.csv; numbers are written so that they return exactly. Raises FormatError."""
+    root = empty_folder(folder)
+    placer, images, boxes = ImagePlacer(root), 0, 0
+    with (root / TABLE).open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(COLUMNS)
+        for item in items:
+            placer.put(item, "images")
+            tail = (item.width, item.height, item.split)
+            found = [(each.label, *(repr(float(value)) for value in each.box)) for each in item.annotations]
+            table.writerows([(item.file_name, *row, *tail) for row in found or [("", "", "", "", "")]])
+            images, boxes = images + 1, boxes + len(found)
+    return Exported(images=images, boxes=boxes)
