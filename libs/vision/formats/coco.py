@@ -126,6 +126,7 @@ def _box(value: Any) -> Box | None:
 def write_coco(items: Iterable[ExportItem], folder: Path | str, classes: Sequence[str]) -> Exported:
     """Write images/ and annotations/instances_<split>.json with category ids from 1 in the order of `classes`.
 
+    Numbers are written whole; taking width for right border can cost a box the last binary digit (1e-13 pixels).
     Raises FormatError for a label that is not among `classes`, a name that occurs twice, or a folder that is not empty.
     """
     root = empty_folder(folder)
