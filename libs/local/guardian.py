@@ -1,28 +1,58 @@
 """`python -m libs.local.guardian DATA_FOLDER`: ends a stack whose supervisor died without ending it.
 
 It holds the reading end of a pipe and waits. The kernel closes the other end when the supervisor is gone, however it
-went (kill -9 too), on every system alike. After an orderly stop no record is left and nothing is done.
+went (kill -9 too), on every system alike. After an orderly stop no record is left and nothing is done. Its lock tells
+the next supervisor to wait until it is done.
 """
 
+import asyncio
 import os
 import sys
 from pathlib import Path
 
+from libs.local.locks import holding
 
-def wait_for_the_end(descriptor: int) -> None:
-    """Return once nobody holds the writing end any more."""
-    while os.read(descriptor, 4096):
-        pass
+
+def lock_path(data_folder: Path) -> Path:
+    """The lock a guardian holds as long as it lives."""
+    return data_folder / "run" / "guardian.lock"
+
+
+async def start_guardian(data_folder: Path) -> asyncio.subprocess.Process:
+    """Start the guardian of a data folder; it has taken its lock when this returns."""
+    guardian = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "libs.local.guardian",
+        str(data_folder),
+        cwd=Path(__file__).resolve().parents[2],
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert guardian.stdout is not None
+    await guardian.stdout.readline()
+    return guardian
+
+
+async def dismiss_guardian(guardian: asyncio.subprocess.Process) -> None:
+    """Close its pipe and wait: it looks for leftovers a last time."""
+    assert guardian.stdin is not None
+    guardian.stdin.close()
+    await guardian.wait()
 
 
 def main() -> None:
-    """Wait, then end what is left of the data folder given as argument."""
+    """Wait until nobody holds the other end of standard input, then end what is left of the data folder."""
     data_folder = Path(sys.argv[1])
-    wait_for_the_end(sys.stdin.fileno())
-    # Imported late: while it waits, the guardian costs only a bare interpreter.
-    from libs.local.records import end_recorded
+    with holding(lock_path(data_folder)):
+        os.write(sys.stdout.fileno(), b"watching\n")
+        while os.read(sys.stdin.fileno(), 4096):
+            pass
+        # Imported late: while it waits, the guardian costs little more than a bare interpreter.
+        from libs.local.records import end_recorded
 
-    end_recorded(data_folder, except_pids={os.getpid()})
+        end_recorded(data_folder, except_pids={os.getpid()})
 
 
 if __name__ == "__main__":

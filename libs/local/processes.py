@@ -3,12 +3,12 @@
 import asyncio
 import contextlib
 import os
-import pwd
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from libs.local.accounts import group_of
 from libs.local.logs import ProcessLog
 from libs.local.records import MARKER, forget_record, record_of, write_record
 
@@ -117,6 +117,24 @@ class Child:
             self.log.feed(chunk)
 
 
-def group_of(user: str | None) -> int | None:
-    """The main group of an account, None for ourselves."""
-    return None if user is None else pwd.getpwnam(user).pw_gid
+async def run_to_end(*argv: str, data_folder: Path, user: str | None = None) -> tuple[int, str]:
+    """Run a short program in the data folder and return its exit code and output; it never outlives this call."""
+    process = await asyncio.create_subprocess_exec(
+        *argv,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env={**os.environ, "LC_ALL": "C.UTF-8", MARKER: str(data_folder)},
+        cwd="/",
+        start_new_session=True,
+        user=user,
+        group=group_of(user),
+        extra_groups=None if user is None else [],
+    )
+    try:
+        output, _ = await process.communicate()
+    except asyncio.CancelledError:
+        process.kill()
+        await process.wait()
+        raise
+    return await process.wait(), output.decode(errors="replace")

@@ -12,8 +12,8 @@ import urllib3
 from minio import Minio
 from minio.error import MinioException
 
+from libs.local.failures import PartFailed
 from libs.local.files import write_atomically
-from libs.local.parts import PartFailed
 from libs.local.ports import PortBook
 from libs.local.processes import Command
 
@@ -31,6 +31,11 @@ class LocalS3:
         self._ports = ports
         self._port: int | None = None
         self.access_key, self.secret_key = self._read_or_make_keys()
+
+    @property
+    def port(self) -> int | None:
+        """The server's port, once prepared."""
+        return self._port
 
     @property
     def endpoint(self) -> str:
@@ -53,6 +58,10 @@ class LocalS3:
     async def answers(self) -> bool:
         """Whether a signed list of buckets is answered: it has no health path."""
         return await asyncio.to_thread(self._lists_buckets)
+
+    async def stuck(self) -> bool:
+        """Never known: it has no such signal."""
+        return False
 
     def _lists_buckets(self) -> bool:
         try:

@@ -2,15 +2,15 @@
 
 import asyncio
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
+from libs.local.guardian import dismiss_guardian, start_guardian
 from libs.local.kafka import LocalKafka
 from libs.local.logs import ProcessLog
-from libs.local.parts import Part, PartFailed
+from libs.local.parts import Part, obituary
 from libs.local.ports import PortBook
 from libs.local.postgres import LocalPostgres
 from libs.local.processes import Child
@@ -108,34 +108,7 @@ async def wait_until_it_answers(part: Part, child: Child, *, seconds: float) -> 
     deadline = asyncio.get_running_loop().time() + seconds
     while not await part.answers():
         if not child.is_running:
-            raise PartFailed(_obituary(part.name, f"ended with exit code {child.exited.result()}", child))
+            raise obituary(part, f"ended with exit code {child.exited.result()}", child)
         if asyncio.get_running_loop().time() > deadline:
-            raise PartFailed(_obituary(part.name, f"did not answer within {seconds:.0f} s", child))
+            raise obituary(part, f"did not answer within {seconds:.0f} s", child)
         await asyncio.sleep(0.05)
-
-
-def _obituary(name: str, what: str, child: Child) -> str:
-    tail = "\n".join(child.log.tail())
-    return f"{name} {what}; the end of {child.log.path}:\n{tail}"
-
-
-async def start_guardian(data_folder: Path) -> asyncio.subprocess.Process:
-    """Start the process that ends everything recorded in the data folder once we are gone, however we went."""
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "libs.local.guardian",
-        str(data_folder),
-        cwd=Path(__file__).resolve().parents[2],
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-        start_new_session=True,
-    )
-
-
-async def dismiss_guardian(guardian: asyncio.subprocess.Process) -> None:
-    """Close its pipe and wait: it looks for leftovers a last time."""
-    assert guardian.stdin is not None
-    guardian.stdin.close()
-    await guardian.wait()
