@@ -1,0 +1,21 @@
+"""What can be set for the trainer."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from libs.common.settings import CommonSettings
+
+
+class Settings(CommonSettings):
+    """Prefix `TRAINER_`. `work_folder` holds runs in progress and cached images; it may be lost at any time."""
+
+    model_config = SettingsConfigDict(env_prefix="TRAINER_")
+
+    work_folder: Path = Path("var/trainer")
+    cache_gigabytes: float = Field(5.0, gt=0)
+    weights_folder: Path | None = Path("var/weights")
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda:\d+)$")
+    threads: int | None = Field(None, ge=1)
+    stop_seconds: float = Field(30.0, gt=0)
