@@ -1,0 +1,42 @@
+# The commands to remember. Needs Python 3.11+ and make; uv is fetched when it is missing.
+SHELL := /bin/bash
+export PATH := $(CURDIR)/.tools/bin:$(PATH)
+export UV_PROJECT_ENVIRONMENT ?= .venv
+WORKFLOW ?= hairnet
+RUN = uv run --no-sync
+
+.PHONY: demo up down test check unit bench install docs gates
+
+install: .venv/.synced
+
+.venv/.synced: pyproject.toml uv.lock $(wildcard libs/*/pyproject.toml services/*/pyproject.toml)
+	@command -v uv >/dev/null || { echo "fetching uv ..."; python3 -m venv .tools && .tools/bin/pip -q install "uv>=0.9"; }
+	uv sync --frozen --extra ultralytics
+	@touch $@
+
+demo: install      ## the whole loop on this machine: cameras, review, training, registry; leaves the system running
+	$(RUN) camloop demo --workflow $(WORKFLOW)
+
+up: install        ## start Kafka, PostgreSQL, S3 and every service in the background
+	$(RUN) camloop up --detach
+
+down:              ## stop all of it
+	@if [ -x .venv/bin/camloop ]; then .venv/bin/camloop down; fi
+
+check: install     ## format, lint, types, import rules, unit and contract tests: under a minute
+	$(RUN) ruff format --check .
+	$(RUN) ruff check .
+	$(RUN) basedpyright
+	$(RUN) lint-imports
+	uv lock --check
+	$(RUN) python docs/api/generate.py --check
+	$(RUN) pytest tests/unit tests/contracts -q
+
+unit: install
+	$(RUN) pytest tests/unit tests/contracts -q
+
+test: install      ## all tests, on real Kafka, PostgreSQL and S3
+	$(RUN) pytest -q
+
+docs: install      ## rewrite the AsyncAPI and OpenAPI documents
+	$(RUN) python docs/api/generate.py

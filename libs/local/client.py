@@ -1,0 +1,101 @@
+"""Talks to the running system over HTTP, as any outside program would: addresses and token from `endpoints.json`."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import httpx
+
+from libs.local.endpoints import endpoints_path
+
+
+class NotRunning(Exception):
+    """There is no system to talk to."""
+
+
+class Refused(Exception):
+    """The system answered with a problem; its text says what to do."""
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """The content of `endpoints.json`."""
+
+    kafka_bootstrap_servers: str
+    postgres_dsn: str
+    s3: dict[str, str]
+    http: dict[str, str]
+    admin_token: str
+
+
+def read_endpoints(data_folder: Path) -> Addresses:
+    """Raises `NotRunning` when nothing was started here."""
+    path = endpoints_path(data_folder)
+    if not path.exists():
+        raise NotRunning("camloop is not running here: uv run camloop up --detach")
+    content = json.loads(path.read_text())
+    return Addresses(
+        content["kafka"]["bootstrap_servers"],
+        content["postgres"]["dsn"],
+        content["s3"],
+        content["http"],
+        content["tokens"]["admin"],
+    )
+
+
+@dataclass(frozen=True)
+class Client:
+    """One service's HTTP side. Answers are plain JSON values."""
+
+    http: httpx.Client
+
+    def get(self, path: str, **query: object) -> Any:
+        """GET; parameters that are None are left out."""
+        return self.request(
+            "GET", path, params={name: str(value) for name, value in query.items() if value is not None}
+        )
+
+    def post(self, path: str, body: object = None) -> Any:
+        """POST a JSON body."""
+        return self.request("POST", path, json=body if body is not None else {})
+
+    def request(self, method: str, path: str, **arguments: Any) -> Any:
+        """Raises `NotRunning` without an answer, `Refused` with the problem's text."""
+        try:
+            response = self.http.request(method, path, **arguments)
+        except httpx.TransportError as error:
+            raise NotRunning(f"No answer from {self.http.base_url}: {error}. Look: uv run camloop status") from error
+        if response.is_error:
+            raise Refused(problem_of(response))
+        return response.json() if response.content else None
+
+    def events(self, path: str, **query: str) -> Iterator[dict[str, Any]]:
+        """Server-sent events as plain values, until the caller stops."""
+        with self.http.stream("GET", path, params=query, timeout=None) as response:
+            if response.is_error:
+                response.read()
+                raise Refused(problem_of(response))
+            for line in response.iter_lines():
+                if line.startswith("data:"):
+                    yield cast(dict[str, Any], json.loads(line[5:]))
+
+
+def problem_of(response: httpx.Response) -> str:
+    """The text of a problem+json, or the bare answer."""
+    try:
+        body = response.json()
+    except ValueError:
+        return f"{response.status_code}: {response.text[:500]}"
+    return f"{body.get('title', response.status_code)}: {body.get('detail', body)}"
+
+
+@contextmanager
+def client(data_folder: Path, service: str, *, timeout_seconds: float = 60) -> Iterator[Client]:
+    """A client of one service, with the admin token."""
+    addresses = read_endpoints(data_folder)
+    headers = {"Authorization": f"Bearer {addresses.admin_token}"}
+    with httpx.Client(base_url=addresses.http[service], headers=headers, timeout=timeout_seconds) as http:
+        yield Client(http)

@@ -1,0 +1,49 @@
+"""How commands answer: for people (tables, colours on a terminal) or for programs (`--json`)."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+screen = Console(highlight=False, soft_wrap=True)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+Json = Annotated[bool, typer.Option("--json", help="Answer as JSON, for programs.")]
+
+
+def answer(values: Any, *, as_json: bool, text: str | Table | None = None) -> None:
+    """Print `values` as JSON, or `text` for people (the values themselves if there is none)."""
+    if as_json:
+        sys.stdout.write(json.dumps(values, ensure_ascii=False, indent=2, default=str) + "\n")
+    elif text is not None:
+        screen.print(text)
+    else:
+        screen.print_json(data=values, default=str)
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str | None = None) -> Table:
+    """A plain table; empty cells for None."""
+    grid = Table(*columns, title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        grid.add_row(*("" if cell is None else str(cell) for cell in row))
+    return grid
+
+
+def fail(what: str, *, as_json: bool = False, code: int = 1) -> NoReturn:
+    """Say what went wrong and what to do, on stderr, and end with `code`."""
+    if as_json:
+        sys.stdout.write(json.dumps({"error": what}, ensure_ascii=False) + "\n")
+    errors.print(f"[red]error:[/red] {what}", markup=True)
+    raise typer.Exit(code)
+
+
+def pairs(values: Mapping[str, object]) -> str:
+    """`a=1 b=2`, numbers short."""
+    return " ".join(f"{name}={_short(value)}" for name, value in values.items())
+
+
+def _short(value: object) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
