@@ -86,7 +86,7 @@ def _read_image(
     root: Path, file: Path, image: Record, found: list[Candidate | Problem], split: str | None
 ) -> LabelledImage:
     try:
-        path = named_file(root, _folders(root, file, split), str(image.get("file_name", "")))
+        path = named_file(_folders(root, file, split), str(image.get("file_name", "")))
     except RefusedPath as error:
         return unusable(file, f"image {image.get('id')}: {error}", split)
     return labelled_image(root, path, found, split=split, declared=_declared(image))

@@ -72,7 +72,7 @@ def _images(root: Path, rows: list[tuple[int, Row]]) -> Iterator[LabelledImage]:
     named: set[Path] = set()
     for name, own in by_file.items():
         try:
-            path = named_file(root, [root / "images", root], name)
+            path = named_file([root / "images", root], name)
         except RefusedPath as error:
             yield unusable(root / TABLE, f"line {own[0][0]}: {error}")
             continue

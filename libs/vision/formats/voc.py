@@ -62,7 +62,7 @@ def _read_description(root: Path, description: Path, splits: dict[str, str]) -> 
     split = splits.get(description.stem) or split_of(root, description)
     try:
         tree = _parsed(inside(root, description))
-        path = _image_of(root, description, tree)
+        path = _image_of(description, tree)
     except (RefusedPath, _UnreadableXml, OSError) as error:
         return unusable(description, f"{description.name}: {error}", split)
     objects = enumerate(tree.iter("object"), 1)
@@ -91,7 +91,7 @@ def _parsed_again(path: Path) -> ElementTree.Element:
         raise _UnreadableXml(f"is not valid XML: {error}") from error
 
 
-def _image_of(root: Path, description: Path, tree: ElementTree.Element) -> Path:
+def _image_of(description: Path, tree: ElementTree.Element) -> Path:
     folders = [description.parent.parent / "JPEGImages", description.parent.parent / "images", description.parent]
     stated = (tree.findtext("filename") or "").strip()
     names = [description.stem + suffix for suffix in sorted(IMAGE_SUFFIXES)]
@@ -99,7 +99,7 @@ def _image_of(root: Path, description: Path, tree: ElementTree.Element) -> Path:
         names = [stated, *(stated + suffix for suffix in sorted(IMAGE_SUFFIXES)), *names]
     for name in names:
         with suppress(AbsentFile):
-            return named_file(root, folders, name)
+            return named_file(folders, name)
     raise AbsentFile(f"its image {names[0]!r} is not in the data set")
 
 
