@@ -5,7 +5,6 @@ went (kill -9 too), on every system alike. After an orderly stop no record is le
 the next supervisor to wait until it is done.
 """
 
-import asyncio
 import os
 import sys
 from pathlib import Path
@@ -16,30 +15,6 @@ from libs.local.locks import holding
 def lock_path(data_folder: Path) -> Path:
     """The lock a guardian holds as long as it lives."""
     return data_folder / "run" / "guardian.lock"
-
-
-async def start_guardian(data_folder: Path) -> asyncio.subprocess.Process:
-    """Start the guardian of a data folder; it has taken its lock when this returns."""
-    guardian = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "libs.local.guardian",
-        str(data_folder),
-        cwd=Path(__file__).resolve().parents[2],
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        start_new_session=True,
-    )
-    assert guardian.stdout is not None
-    await guardian.stdout.readline()
-    return guardian
-
-
-async def dismiss_guardian(guardian: asyncio.subprocess.Process) -> None:
-    """Close its pipe and wait: it looks for leftovers a last time."""
-    assert guardian.stdin is not None
-    guardian.stdin.close()
-    await guardian.wait()
 
 
 def main() -> None:

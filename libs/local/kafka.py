@@ -122,7 +122,7 @@ class LocalKafka:
         return (str(JAVA), *_JVM, *_QUIET, logging, temporary, "-cp", ":".join(map(str, jars)))
 
     async def _format(self, jars: list[Path]) -> None:
-        tool = ("kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", _cluster_id())
+        tool = ("kafka.tools.StorageTool", "format", "--ignore-formatted", f"--cluster-id={_cluster_id()}")
         settings = str(self._folder / "server.properties")
         code, output = await run_to_end(*self._java(jars), *tool, "-c", settings, data_folder=self._folder.parent)
         if code != 0:
@@ -130,6 +130,7 @@ class LocalKafka:
 
 
 def _cluster_id() -> str:
+    """A random id as Kafka writes it; it may begin with a hyphen, which only the form with `=` survives."""
     return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
 
 

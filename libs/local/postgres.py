@@ -72,7 +72,7 @@ class LocalPostgres:
         self._data = self._folder / "data"
         self._durable = durable
         self._user = account_to_run_as()
-        self.socket_folder = _socket_folder(self._folder)
+        self.socket_folder = socket_folder(self._folder)
 
     @property
     def port(self) -> int | None:
@@ -135,8 +135,9 @@ class LocalPostgres:
 
     def _make_folders(self) -> None:
         for folder in (self._folder, self.socket_folder):
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            folder.mkdir(parents=True, exist_ok=True)
             self._give_to_account(folder)
+            folder.chmod(0o700)
         if self._user is not None:
             open_the_way(self._folder)
             open_the_way(_program("postgres"))
@@ -191,7 +192,7 @@ def _program(name: str) -> Path:
     return Path(wheel.origin).resolve().parent / "pginstall18" / "bin" / name
 
 
-def _socket_folder(folder: Path) -> Path:
+def socket_folder(folder: Path) -> Path:
     """Beside the data when the path fits into a socket address, else a short one in the temporary folder."""
     inside = folder / "socket"
     if len(str(inside / ".s.PGSQL.5432")) <= _LONGEST_SOCKET_PATH:

@@ -134,7 +134,8 @@ async def run_to_end(*argv: str, data_folder: Path, user: str | None = None) -> 
     try:
         output, _ = await process.communicate()
     except asyncio.CancelledError:
-        process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
         raise
     return await process.wait(), output.decode(errors="replace")

@@ -7,7 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
-from libs.local.guardian import dismiss_guardian, start_guardian
+from libs.local.failures import PartFailed
+from libs.local.guarding import dismiss_guardian, start_guardian
 from libs.local.kafka import LocalKafka
 from libs.local.logs import ProcessLog
 from libs.local.parts import Part, obituary
@@ -84,11 +85,17 @@ class LocalStack:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     async def start(self, name: PartName) -> None:
-        """Start a part and wait until it answers; PartFailed with its log's end when it does not."""
-        log = ProcessLog(self.folder / "log" / f"{name}.log")
-        command = await self._part(name).prepare()
-        self._children[name] = await Child.start(command, data_folder=self.folder, log=log)
-        await wait_until_it_answers(self._part(name), self._children[name], seconds=START_SECONDS)
+        """Start a part and wait until it answers; PartFailed with its log's end when it does not.
+
+        The first attempt after a kill may fail: PostgreSQL refuses to start while backends of the killed one still end.
+        """
+        for attempts_left in (2, 1, 0):
+            try:
+                return await self._start_once(name)
+            except PartFailed:
+                if attempts_left == 0:
+                    raise
+                await asyncio.sleep(0.5)
 
     async def stop(self, name: PartName) -> None:
         """Stop a part in good order."""
@@ -97,6 +104,12 @@ class LocalStack:
     async def kill(self, name: PartName) -> None:
         """End a part with SIGKILL."""
         await self._children[name].kill()
+
+    async def _start_once(self, name: PartName) -> None:
+        log = ProcessLog(self.folder / "log" / f"{name}.log")
+        command = await self._part(name).prepare()
+        self._children[name] = await Child.start(command, data_folder=self.folder, log=log)
+        await wait_until_it_answers(self._part(name), self._children[name], seconds=START_SECONDS)
 
     def _part(self, name: str) -> Part:
         parts: dict[str, Part] = {"kafka": self.kafka, "postgres": self.postgres, "s3": self.s3}

@@ -15,7 +15,8 @@ from typing import Literal
 from libs.local import endpoints as addresses
 from libs.local.endpoints import Endpoints, External
 from libs.local.failures import PartFailed, StartFailed
-from libs.local.guardian import dismiss_guardian, lock_path, start_guardian
+from libs.local.guardian import lock_path
+from libs.local.guarding import dismiss_guardian, start_guardian
 from libs.local.kafka import LocalKafka
 from libs.local.keeper import Keeper
 from libs.local.locks import AlreadyRunning, holding, wait_until_free

@@ -15,7 +15,7 @@ from libs.local.kafka import properties_value
 from libs.local.locks import AlreadyRunning, holder, holding
 from libs.local.logs import ProcessLog
 from libs.local.ports import PortBook
-from libs.local.postgres import end_leftover_server
+from libs.local.postgres import end_leftover_server, socket_folder
 from libs.local.records import MARKER, ProcessRecord, end_recorded, write_record
 
 
@@ -104,6 +104,13 @@ def test_a_pid_file_that_names_somebody_else_is_removed_and_nobody_harmed(tmp_pa
     end_leftover_server(tmp_path)
     assert not (tmp_path / "postmaster.pid").exists()
     assert sleeper.poll() is None
+
+
+def test_a_long_data_folder_gets_a_short_socket_and_always_the_same(tmp_path):
+    deep = tmp_path / ("a" * 60) / ("b" * 60) / "postgres"
+    assert len(str(socket_folder(deep) / ".s.PGSQL.5432")) < 104
+    assert socket_folder(deep) == socket_folder(deep) != socket_folder(deep.parent)
+    assert socket_folder(tmp_path) == tmp_path / "socket"
 
 
 def test_a_chinese_folder_name_survives_a_properties_file():

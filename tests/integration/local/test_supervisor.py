@@ -110,11 +110,14 @@ def test_what_dies_is_started_again(folder, name):
     assert process_state(folder, name).pid != before.pid
 
 
-def test_nothing_is_left_after_the_supervisor_was_killed_and_it_starts_again(folder):
+def test_nothing_is_left_after_the_supervisor_was_killed_and_it_starts_again_on_other_ports(folder):
+    port = process_state(folder, "kafka").port
     psutil.Process(running_pid(folder)).kill()
     wait_for(lambda: leaves_nothing(folder))
     assert read_state(folder).phase == "stopped"
-    detach(command(folder), data_folder=folder)
+    with socket.create_server(("127.0.0.1", port)):
+        detach(command(folder), data_folder=folder)
+        assert process_state(folder, "kafka").port != port
     assert subprocess.run(down_command(folder), timeout=40).returncode == 0
     assert leaves_nothing(folder)
     assert running_pid(folder) is None
