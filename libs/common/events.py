@@ -168,6 +168,7 @@ class SampleRejected(Event):
     camera_id: str | None = None
     snapshot_id: str | None = None
     detail: str | None = None
+    annotation_revision: int = 0
 
 
 class SampleQueuedForReview(Event):

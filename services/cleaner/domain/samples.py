@@ -1,0 +1,160 @@
+"""What a sample is, and how its state reads as an event."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+from uuid import UUID
+
+from libs.common.envelope import stable_id
+from libs.common.events import (
+    Annotation,
+    Detection,
+    Event,
+    Media,
+    Metrics,
+    SampleApproved,
+    SampleQueuedForReview,
+    SampleRejected,
+    SnapshotCaptured,
+)
+from libs.common.workflows import Workflow
+
+Standing = Literal["approved", "rejected", "queued"]
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a decoded snapshot looks like. `look`: its perceptual hash, signed 64 bits; width and height are upright."""
+
+    width: int
+    height: int
+    content_type: str
+    measures: Metrics
+    look: int
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """Bytes that are no picture, and why."""
+
+    detail: str
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A snapshot in a workflow. `waiting`: a person is asked, also about one that is already decided (second look).
+
+    `revision` grows with every annotation and every review that counts; 0 before the first.
+    """
+
+    sample_id: UUID
+    workflow: str
+    snapshot_id: str
+    camera_id: str
+    captured_at: datetime
+    media: Media
+    leakage_group: str
+    verdict: Standing
+    look: int | None = None
+    measures: Metrics | None = None
+    reason: str | None = None
+    detail: str | None = None
+    duplicate_of: UUID | None = None
+    near_duplicates: tuple[UUID, ...] = ()
+    suggestions: tuple[Detection, ...] = ()
+    annotations: tuple[Annotation, ...] = ()
+    annotated_by: str | None = None
+    revision: int = 0
+    decided_by: str | None = None
+    priority: float = 0.0
+    why: str | None = None
+    waiting: bool = False
+
+
+def sample_id_of(workflow: str, snapshot_id: str) -> UUID:
+    """A snapshot is one sample in each workflow, whoever computes its id."""
+    return stable_id("sample", workflow, snapshot_id)
+
+
+def leakage_group(snapshot: SnapshotCaptured, *, block_minutes: int) -> str:
+    """What never crosses splits: one source, or one camera in one time block (UTC)."""
+    if snapshot.source_group:
+        return f"source:{snapshot.source_group}"
+    block = timedelta(minutes=block_minutes)
+    start = EPOCH + (snapshot.captured_at - EPOCH) // block * block
+    return f"{snapshot.camera_id}/{start:%Y-%m-%dT%H:%MZ}"
+
+
+def described(image: Media, seen: Seen | Unreadable) -> Media:
+    """The stored picture with the size and type it really has: later stages need not decode to know."""
+    if isinstance(seen, Unreadable):
+        return image
+    return image.model_copy(update={"width": seen.width, "height": seen.height, "content_type": seen.content_type})
+
+
+def new_sample(workflow: Workflow, event: SnapshotCaptured, seen: Seen | Unreadable, sample_id: UUID) -> Sample:
+    """The sample before its verdict."""
+    return Sample(
+        sample_id=sample_id,
+        workflow=workflow.name,
+        snapshot_id=event.snapshot_id,
+        camera_id=event.camera_id,
+        captured_at=event.captured_at,
+        media=described(event.image, seen),
+        leakage_group=leakage_group(event, block_minutes=workflow.dataset.time_block_minutes),
+        verdict="queued",
+        look=seen.look if isinstance(seen, Seen) else None,
+        measures=seen.measures if isinstance(seen, Seen) else None,
+    )
+
+
+def announcement(sample: Sample, standing: Standing) -> Event:
+    """The event that says so."""
+    return {"approved": _approved, "rejected": _rejected, "queued": _queued}[standing](sample)
+
+
+def _approved(sample: Sample) -> SampleApproved:
+    return SampleApproved(
+        sample_id=sample.sample_id,
+        workflow=sample.workflow,
+        media=sample.media,
+        camera_id=sample.camera_id,
+        captured_at=sample.captured_at,
+        annotations=sample.annotations,
+        annotation_revision=sample.revision,
+        approved_by=sample.decided_by or "rule:unknown",
+        leakage_group=sample.leakage_group,
+        near_duplicates=sample.near_duplicates,
+        snapshot_id=sample.snapshot_id,
+    )
+
+
+def _rejected(sample: Sample) -> SampleRejected:
+    return SampleRejected(
+        sample_id=sample.sample_id,
+        workflow=sample.workflow,
+        reason=sample.reason or "unknown",
+        duplicate_of=sample.duplicate_of,
+        measures=sample.measures or {},
+        camera_id=sample.camera_id,
+        snapshot_id=sample.snapshot_id,
+        detail=sample.detail,
+        annotation_revision=sample.revision,
+    )
+
+
+def _queued(sample: Sample) -> SampleQueuedForReview:
+    return SampleQueuedForReview(
+        sample_id=sample.sample_id,
+        workflow=sample.workflow,
+        media=sample.media,
+        suggestions=sample.suggestions,
+        annotations=sample.annotations,
+        annotation_revision=sample.revision,
+        priority=sample.priority,
+        why=sample.why or "",
+        camera_id=sample.camera_id,
+        captured_at=sample.captured_at,
+        snapshot_id=sample.snapshot_id,
+    )

@@ -1,0 +1,146 @@
+"""What the cleaner does with each event it hears: fetch, decide, store, announce."""
+
+from dataclasses import replace
+from typing import Annotated
+
+import structlog
+from faststream import Context
+
+from libs.common import telemetry
+from libs.common.configuration import Configuration, follow_workflows
+from libs.common.envelope import Envelope
+from libs.common.errors import AlreadyHandled, Permanent, Transient
+from libs.common.events import ReviewSubmitted, SnapshotCaptured
+from libs.common.kafka import Subscriptions
+from libs.common.objects import Objects
+from libs.common.postgres import Connection
+from libs.common.workflows import Workflow
+from services.cleaner.domain.reviews import rule_on
+from services.cleaner.domain.samples import Sample, Seen, Unreadable, announcement, new_sample, sample_id_of
+from services.cleaner.domain.verdicts import Rejected, judge, unusable, with_verdict
+from services.cleaner.settings import Settings
+from services.cleaner.store import CleanerStore
+from services.cleaner.vision import look_at
+
+log = structlog.get_logger()
+subscriptions = Subscriptions("cleaner")
+follow_workflows(subscriptions)
+
+
+@subscriptions.hears(SnapshotCaptured)
+async def clean_snapshot(
+    event: SnapshotCaptured,
+    envelope: Annotated[Envelope, Context()],
+    store: Annotated[CleanerStore, Context()],
+    objects: Annotated[Objects, Context()],
+    configuration: Annotated[Configuration, Context()],
+    settings: Annotated[Settings, Context()],
+) -> None:
+    """The snapshot becomes a sample, with a verdict, in every workflow it belongs to."""
+    if await store.has_handled(envelope):
+        raise AlreadyHandled(f"cleaner has handled event {envelope.event_id}")
+    workflows = await workflows_of(event, configuration)
+    seen = await look_at(event.image, objects, settings)
+    samples: list[Sample] = []
+    async with store.transaction(envelope) as unit:
+        await store.remember_snapshot(unit, event)
+        for workflow in workflows:
+            sample = await clean_for(workflow, event, seen, store, unit)
+            if sample is not None:
+                await store.announce(unit, announcement(sample, sample.verdict), envelope)
+                samples.append(sample)
+    report(samples)
+
+
+async def workflows_of(event: SnapshotCaptured, configuration: Configuration) -> list[Workflow]:
+    """The workflow it names, or all that watch its camera, by name: locks are taken in one order."""
+    if event.workflow is not None:
+        return [await configuration.workflow(event.workflow)]
+    known = await configuration.workflows()
+    if not known:
+        raise Transient("No workflow is known (yet): add a file to deploy/workflows")
+    watching = [workflow for workflow in known if workflow.watches(event.camera_id)]
+    if not watching:
+        raise Permanent(
+            f"No workflow watches camera {event.camera_id!r}: name a workflow in the snapshot,"
+            f" or add the camera under `cameras` of {', '.join(workflow.name for workflow in known)}"
+        )
+    return watching
+
+
+async def clean_for(
+    workflow: Workflow, event: SnapshotCaptured, seen: Seen | Unreadable, store: CleanerStore, unit: Connection
+) -> Sample | None:
+    """The new sample as stored, or None if this snapshot was cleaned for this workflow before."""
+    sample_id = sample_id_of(workflow.name, event.snapshot_id)
+    if await store.has_sample(unit, sample_id):
+        return None
+    sample = new_sample(workflow, event, seen, sample_id)
+    rejected = unusable(seen, workflow.cleaning)
+    if rejected is not None or isinstance(seen, Unreadable):
+        sample = with_verdict(sample, rejected or Rejected("undecodable"))
+    else:
+        await store.lock_looks(unit, workflow.name)
+        sample = await judge_among_others(sample, workflow, event, seen, store, unit)
+    await store.add_sample(unit, sample)
+    return sample
+
+
+async def judge_among_others(
+    sample: Sample, workflow: Workflow, event: SnapshotCaptured, seen: Seen, store: CleanerStore, unit: Connection
+) -> Sample:
+    """Rejected as a duplicate, or judged and linked to what it resembles."""
+    original = await store.duplicate_of(unit, sample, workflow.cleaning.duplicate_distance)
+    if original is not None:
+        return with_verdict(sample, Rejected("duplicate", f"looks like sample {original}", original))
+    alike = await store.near_duplicates(unit, sample, workflow.cleaning.near_duplicate_distance)
+    return with_verdict(replace(sample, near_duplicates=alike), judge(event, workflow, seen, sample.sample_id))
+
+
+def report(samples: list[Sample]) -> None:
+    """Count and log, after the transaction stands."""
+    for sample in samples:
+        reason = sample.reason or sample.decided_by or "queued"
+        telemetry.samples.labels(sample.workflow, sample.verdict, reason).inc()
+        log.info(
+            "sample_judged",
+            verdict=sample.verdict,
+            sample_id=str(sample.sample_id),
+            workflow=sample.workflow,
+            snapshot_id=sample.snapshot_id,
+            reason=reason,
+            why=sample.why or sample.detail,
+        )
+
+
+@subscriptions.hears(ReviewSubmitted)
+async def settle_review(
+    event: ReviewSubmitted,
+    envelope: Annotated[Envelope, Context()],
+    store: Annotated[CleanerStore, Context()],
+    configuration: Annotated[Configuration, Context()],
+) -> None:
+    """A person's word counts if it is about what stands now; it is kept in any case."""
+    workflow = await configuration.workflow(await store.workflow_of(event.sample_id))
+    async with store.transaction(envelope) as unit:
+        await store.lock_looks(unit, workflow.name)
+        before = await store.lock_sample(unit, event.sample_id)
+        ruling = rule_on(event, before, workflow)
+        after = ruling.sample
+        if ruling.outcome == "approved":
+            alike = await store.near_duplicates(unit, after, workflow.cleaning.near_duplicate_distance)
+            after = replace(after, near_duplicates=tuple(dict.fromkeys((*before.near_duplicates, *alike))))
+        await store.settle(unit, before, after)
+        await store.add_review(unit, event, ruling, envelope)
+        if ruling.announce is not None:
+            await store.announce(unit, announcement(after, ruling.announce), envelope)
+    if ruling.outcome in ("approved", "rejected"):
+        reason = "user" if ruling.outcome == "approved" else "reviewer"
+        telemetry.samples.labels(workflow.name, ruling.outcome, reason).inc()
+    log.info(
+        "review_settled",
+        outcome=ruling.outcome,
+        sample_id=str(event.sample_id),
+        reviewer=event.reviewer,
+        detail=ruling.detail,
+    )

@@ -1,0 +1,245 @@
+"""All SQL of the cleaner: snapshots, samples, looks, annotations, reviews."""
+
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+from pydantic import TypeAdapter
+
+from libs.common import inbox, outbox
+from libs.common.envelope import Envelope
+from libs.common.errors import Conflict, Transient
+from libs.common.events import Annotation, Detection, Event, Media, ReviewSubmitted, SnapshotCaptured, as_values
+from libs.common.postgres import Connection, Pool
+from services.cleaner.domain.reviews import Ruling
+from services.cleaner.domain.samples import Sample
+
+CONSUMER = "cleaner"
+SUGGESTIONS = TypeAdapter(tuple[Detection, ...])
+ANNOTATIONS = TypeAdapter(tuple[Annotation, ...])
+
+
+@dataclass(frozen=True)
+class CleanerStore:
+    """Methods that change something take the connection of the caller's transaction."""
+
+    pool: Pool
+
+    def transaction(self, envelope: Envelope) -> AbstractAsyncContextManager[Connection]:
+        """The one transaction of a handler. Raises `AlreadyHandled`."""
+        return inbox.transaction(self.pool, CONSUMER, envelope)
+
+    async def has_handled(self, envelope: Envelope) -> bool:
+        """A cheap look before expensive work."""
+        return await inbox.has_handled(self.pool, CONSUMER, envelope)
+
+    async def announce(self, connection: Connection, event: Event, cause: Envelope) -> None:
+        """Say it when the transaction commits."""
+        await outbox.add(connection, event, cause=cause)
+
+    async def remember_snapshot(self, connection: Connection, snapshot: SnapshotCaptured) -> None:
+        """Raises `Conflict` when the id is taken by another picture."""
+        await connection.execute(
+            """
+            insert into snapshot (snapshot_id, sha256, camera_id, captured_at) values ($1, $2, $3, $4)
+            on conflict do nothing
+            """,
+            snapshot.snapshot_id,
+            snapshot.image.sha256,
+            snapshot.camera_id,
+            snapshot.captured_at,
+        )
+        known = await connection.fetchval("select sha256 from snapshot where snapshot_id = $1", snapshot.snapshot_id)
+        if known != snapshot.image.sha256:
+            raise Conflict(
+                f"Snapshot {snapshot.snapshot_id!r} was captured before with other content (sha256 {known}):"
+                " give every snapshot an id of its own, unique among all cameras"
+            )
+
+    async def has_sample(self, connection: Connection, sample_id: UUID) -> bool:
+        """Has this snapshot been cleaned for the workflow?"""
+        return bool(await connection.fetchval("select exists(select 1 from sample where sample_id = $1)", sample_id))
+
+    async def lock_looks(self, connection: Connection, workflow: str) -> None:
+        """Until the transaction ends nobody else adds a look to the workflow: search and insert are one step."""
+        await connection.execute("select pg_advisory_xact_lock(hashtextextended('cleaner-looks:' || $1, 0))", workflow)
+
+    async def duplicate_of(self, connection: Connection, sample: Sample, distance: int) -> UUID | None:
+        """The sample of the same camera and workflow that looks most alike, at most `distance` bits away."""
+        return await connection.fetchval(
+            """
+            select sample_id from sample
+            where workflow = $1 and camera_id = $2 and look is not null and verdict <> 'rejected' and sample_id <> $3
+                and bit_count((look # $4)::bit(64)) <= $5
+            order by bit_count((look # $4)::bit(64)), sample_id limit 1
+            """,
+            sample.workflow,
+            sample.camera_id,
+            sample.sample_id,
+            sample.look,
+            distance,
+        )
+
+    async def near_duplicates(self, connection: Connection, sample: Sample, distance: int) -> tuple[UUID, ...]:
+        """Samples of the workflow, of any camera, at most `distance` bits away: the three nearest of each leakage group.
+
+        One link joins a whole group, so thousands of pictures of one scene need no thousand links.
+        """
+        rows = await connection.fetch(
+            """
+            select sample_id from (
+                select sample_id, leakage_group, bit_count((look # $3)::bit(64)) as distance, row_number() over (
+                    partition by leakage_group order by bit_count((look # $3)::bit(64)), sample_id) as place
+                from sample
+                where workflow = $1 and look is not null and verdict <> 'rejected' and sample_id <> $2
+                    and bit_count((look # $3)::bit(64)) <= $4
+            ) alike
+            where place <= 3 order by distance, sample_id
+            """,
+            sample.workflow,
+            sample.sample_id,
+            sample.look,
+            distance,
+        )
+        return tuple(row["sample_id"] for row in rows)
+
+    async def add_sample(self, connection: Connection, sample: Sample) -> None:
+        """A new sample, with the first revision of its annotations if it brought some."""
+        await connection.execute(
+            """
+            insert into sample (sample_id, workflow, snapshot_id, camera_id, captured_at, media, leakage_group, verdict,
+                look, measures, reason, detail, duplicate_of, near_duplicates, suggestions, revision, decided_by,
+                priority, why, waiting)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+            """,
+            sample.sample_id,
+            sample.workflow,
+            sample.snapshot_id,
+            sample.camera_id,
+            sample.captured_at,
+            as_values(sample.media),
+            sample.leakage_group,
+            sample.verdict,
+            sample.look,
+            sample.measures or {},
+            sample.reason,
+            sample.detail,
+            sample.duplicate_of,
+            list(sample.near_duplicates),
+            [as_values(each) for each in sample.suggestions],
+            sample.revision,
+            sample.decided_by,
+            sample.priority,
+            sample.why,
+            sample.waiting,
+        )
+        if sample.revision:
+            await self._add_annotations(connection, sample)
+
+    async def _add_annotations(self, connection: Connection, sample: Sample) -> None:
+        await connection.execute(
+            "insert into annotation (sample_id, revision, annotations, by) values ($1, $2, $3, $4)",
+            sample.sample_id,
+            sample.revision,
+            [as_values(each) for each in sample.annotations],
+            sample.annotated_by,
+        )
+
+    async def workflow_of(self, sample_id: UUID) -> str:
+        """Raises `Transient`: the sample may still be on its way."""
+        workflow = await self.pool.fetchval("select workflow from sample where sample_id = $1", sample_id)
+        if workflow is None:
+            raise Transient(f"Sample {sample_id} is not known (yet): review a sample that was queued")
+        return workflow
+
+    async def lock_sample(self, connection: Connection, sample_id: UUID) -> Sample:
+        """The sample as it stands, with its newest annotations; nobody else changes it until the transaction ends."""
+        row = await connection.fetchrow("select * from sample where sample_id = $1 for no key update", sample_id)
+        if row is None:
+            raise Transient(f"Sample {sample_id} is not known (yet): review a sample that was queued")
+        newest = await connection.fetchrow(
+            "select annotations, by from annotation where sample_id = $1 order by revision desc limit 1", sample_id
+        )
+        return _sample(row, newest)
+
+    async def settle(self, connection: Connection, before: Sample, after: Sample) -> None:
+        """Write what a review has changed; new annotations are a new row, the old ones stay."""
+        if after == before:
+            return
+        await connection.execute(
+            """
+            update sample set verdict = $2, reason = $3, detail = $4, duplicate_of = $5, near_duplicates = $6,
+                revision = $7, decided_by = $8, priority = $9, why = $10, waiting = $11, decided_at = now()
+            where sample_id = $1
+            """,
+            after.sample_id,
+            after.verdict,
+            after.reason,
+            after.detail,
+            after.duplicate_of,
+            list(after.near_duplicates),
+            after.revision,
+            after.decided_by,
+            after.priority,
+            after.why,
+            after.waiting,
+        )
+        if after.revision > before.revision and after.verdict == "approved":
+            await self._add_annotations(connection, after)
+
+    async def add_review(
+        self, connection: Connection, review: ReviewSubmitted, ruling: Ruling, envelope: Envelope
+    ) -> None:
+        """Keep what the reviewer said, whatever became of it."""
+        await connection.execute(
+            """
+            insert into review (event_id, sample_id, reviewer, decision, based_on_revision, annotations, comment,
+                outcome, detail)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+            """,
+            envelope.event_id,
+            review.sample_id,
+            review.reviewer,
+            review.decision,
+            review.based_on_revision,
+            [as_values(each) for each in review.annotations],
+            review.comment,
+            ruling.outcome,
+            ruling.detail,
+        )
+
+    async def queue_lengths(self) -> dict[str, int]:
+        """Samples that wait for a person, by workflow; 0 where none does."""
+        rows = await self.pool.fetch(
+            "select w.name, (select count(*) from sample s where s.workflow = w.name and s.waiting) n from workflow w"
+        )
+        return {row["name"]: row["n"] for row in rows}
+
+
+def _sample(row: asyncpg.Record, newest: asyncpg.Record | None) -> Sample:
+    values = dict(row)
+    return Sample(
+        sample_id=values["sample_id"],
+        workflow=values["workflow"],
+        snapshot_id=values["snapshot_id"],
+        camera_id=values["camera_id"],
+        captured_at=values["captured_at"],
+        media=Media.model_validate(values["media"]),
+        leakage_group=values["leakage_group"],
+        verdict=values["verdict"],
+        look=values["look"],
+        measures=values["measures"],
+        reason=values["reason"],
+        detail=values["detail"],
+        duplicate_of=values["duplicate_of"],
+        near_duplicates=tuple(values["near_duplicates"]),
+        suggestions=SUGGESTIONS.validate_python(values["suggestions"]),
+        annotations=ANNOTATIONS.validate_python(newest["annotations"]) if newest else (),
+        annotated_by=newest["by"] if newest else None,
+        revision=values["revision"],
+        decided_by=values["decided_by"],
+        priority=values["priority"],
+        why=values["why"],
+        waiting=values["waiting"],
+    )
