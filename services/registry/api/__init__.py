@@ -1,0 +1,1 @@
+"""HTTP routes: reading, and moving aliases."""

@@ -1,0 +1,38 @@
+"""Keeps the gauges of what runs now: every replica shows the same, whichever moved the alias."""
+
+import asyncio
+from dataclasses import dataclass
+
+import asyncpg
+import structlog
+
+from libs.common import telemetry
+from services.registry.store.aliases import AliasStore
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class AliasGauges:
+    """`camloop_model_metric` per alias, read from the tables."""
+
+    aliases: AliasStore
+    seconds: float
+
+    async def run(self) -> None:
+        """Refresh for ever; a database that is away for a while is waited for."""
+        while True:
+            try:
+                await self.refresh()
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                log.warning("alias_gauges_interrupted", error=str(error) or type(error).__name__)
+            await asyncio.sleep(self.seconds)
+
+    async def refresh(self) -> None:
+        """Show the metrics of every version behind an alias, and of no other."""
+        standing = await self.aliases.metrics()
+        telemetry.model_metric.clear()
+        for model, alias, metrics in standing:
+            for name, value in metrics.items():
+                if value is not None:
+                    telemetry.model_metric.labels(model, alias, name).set(value)

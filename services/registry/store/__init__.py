@@ -1,0 +1,1 @@
+"""SQL of the registry, and the shelf its files lie on."""
