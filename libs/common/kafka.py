@@ -24,6 +24,9 @@ PARKED_RETENTION_MS = str(30 * 24 * 3600 * 1000)
 DRAIN_SECONDS = 25.0
 REBALANCE_SECONDS = 60
 GRACEFUL_SECONDS = 20.0
+# Said at every subscription: one that is declared on a router does not inherit the broker's policy, but FastStream's
+# default, which commits before the handler has run (measured on 0.7.8; gate 1 guards it).
+ACK_POLICY = AckPolicy.NACK_ON_ERROR
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 
@@ -110,7 +113,7 @@ def make_broker(settings: CommonSettings, parking: Parking) -> KafkaBroker:
     return KafkaBroker(
         settings.kafka_bootstrap_servers,
         client_id=f"camloop-{parking.consumer}",
-        ack_policy=AckPolicy.NACK_ON_ERROR,
+        ack_policy=ACK_POLICY,
         acks="all",
         enable_idempotence=True,
         request_timeout_ms=40_000,
@@ -193,6 +196,7 @@ class Subscriptions:
             *topics,
             *(retry_topic(topic, self.consumer) for topic in topics),
             group_id=f"{self.consumer}.{topics[0]}" if len(topics) == 1 else self.consumer,
+            ack_policy=ACK_POLICY,
             auto_offset_reset="earliest",
             session_timeout_ms=30_000,
             heartbeat_interval_ms=3_000,
