@@ -87,8 +87,8 @@ class Measures:
     The rest is taken from the grey image (ITU-R BT.601 luma, 0..255) scaled down so that its longer side is at most
     320 pixels (smaller ones are left as they are):
     sharpness: variance of the 3x3 Laplacian (kernel 0 1 0 / 1 -4 1 / 0 1 0); near 0 for a blurred or empty picture.
-        Measured: photographs of workplaces 60 to 4000, microscopy of pale cells from 17, and the same pictures blurred
-        with a sigma of 1 % of their width 12 at most.
+        Measured: photographs of workplaces 60 to 4000, the same blurred with a sigma of 1 % of their width 2 to 8;
+        microscopy of pale cells 17 to 47, blurred 2.
     brightness: mean grey value, 0..255.
     contrast: standard deviation of the grey values, 0..127.5.
     dark_share, bright_share: share of pixels below 16, and of 240 or more, 0..1.
