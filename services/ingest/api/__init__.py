@@ -1,0 +1,1 @@
+"""HTTP routes: snapshots, links to upload with, cameras and their tokens."""

@@ -1,0 +1,69 @@
+"""A multipart body, read with a limit: what is too large is refused while it arrives, never after it was stored."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import Request
+from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import Message
+
+from libs.common.errors import Permanent
+
+METADATA_BYTES = 1024 * 1024
+"""Room for the metadata and the multipart borders beside the image."""
+
+
+@asynccontextmanager
+async def limited_form(request: Request, *, maximum_image_bytes: int) -> AsyncIterator[FormData]:
+    """The form of a request. Raises 413 as soon as more than the image's limit (and some metadata) has arrived."""
+    maximum = maximum_image_bytes + METADATA_BYTES
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > maximum:
+        raise too_large(maximum_image_bytes)
+    counted = Request(request.scope, _counting(request, maximum, maximum_image_bytes))
+    try:
+        async with counted.form(max_files=2, max_fields=2, max_part_size=METADATA_BYTES) as form:
+            yield form
+    except ClientDisconnect as error:
+        raise HTTPException(400, "The upload ended before its end: send it again") from error
+
+
+def _counting(request: Request, maximum: int, limit: int) -> Any:
+    arrived = 0
+
+    async def receive() -> Message:
+        nonlocal arrived
+        message = await request.receive()
+        arrived += len(message.get("body", b""))
+        if arrived > maximum:
+            raise too_large(limit)
+        return message
+
+    return receive
+
+
+def too_large(limit: int) -> HTTPException:
+    """413, with the limit in it."""
+    return HTTPException(413, f"The image is larger than {limit} bytes: send a smaller or more compressed one")
+
+
+async def image_bytes(form: FormData, *, maximum_image_bytes: int) -> bytes:
+    """The part `image`. Its file name and declared type mean nothing."""
+    part = form.get("image")
+    if not isinstance(part, UploadFile):
+        raise Permanent("The picture is missing: send multipart/form-data with a file in the part `image`")
+    data = await part.read()
+    if len(data) > maximum_image_bytes:
+        raise too_large(maximum_image_bytes)
+    return data
+
+
+async def metadata_text(form: FormData) -> bytes:
+    """The part `metadata`, sent as a field or as a file; `{}` when there is none."""
+    part = form.get("metadata")
+    if isinstance(part, UploadFile):
+        return await part.read()
+    return (part or "{}").encode()

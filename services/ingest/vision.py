@@ -1,0 +1,17 @@
+"""What the bytes of an upload are, from their header alone: a full decode is the cleaner's."""
+
+from hashlib import sha256
+
+from libs.common.errors import Permanent
+from libs.vision.sniffing import UndecodableImage, sniff, upright_size
+from services.ingest.domain import ALLOWED, Picture
+
+
+def inspect(data: bytes, *, max_pixels: int) -> Picture:
+    """Raises `Permanent` for bytes of another kind, a cut header, or one that claims too many pixels."""
+    try:
+        content_type = sniff(data).content_type
+        width, height = upright_size(data, max_pixels=max_pixels)
+    except UndecodableImage as error:
+        raise Permanent(f"This upload is refused: {error.reason}. Send one {ALLOWED} image") from error
+    return Picture(sha256(data).hexdigest(), content_type, width, height, len(data))
