@@ -43,8 +43,8 @@ def match_image(image: EvaluatedImage) -> ImageMatches:
     """
     overlaps = iou_matrix([each.box for each in image.detections], [each.box for each in image.truth])
     order = _counted(image.detections)
-    same = np.array([[a.label == b.label for b in image.truth] for a in image.detections], dtype=bool)
-    allowed = np.where(same.reshape(overlaps.shape), overlaps, 0.0)
+    said, true = (np.array([each.label for each in side], dtype=str) for side in (image.detections, image.truth))
+    allowed = np.where(said[:, None] == true[None, :], overlaps, 0.0)
     return ImageMatches(image=image, order=order, found=take_best(allowed, order), overlaps=overlaps)
 
 
