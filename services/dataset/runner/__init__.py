@@ -1,0 +1,1 @@
+"""Loops no event triggers: one looks at the policies, one works through build jobs."""

@@ -1,0 +1,126 @@
+"""A draft: the manifest of a version that may become one, written to a local file from one look at the samples."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from json import dumps
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from libs.common.errors import Permanent
+from libs.common.manifests import SPLITS, ManifestLine, ManifestWriter
+from libs.common.workflows import Workflow
+from services.dataset.domain.groups import UNKNOWN_LABEL, Assignment, Candidate, Place
+from services.dataset.domain.policy import empty_split, shortage
+from services.dataset.domain.splits import SplitPlan, plan_splits
+from services.dataset.store.samples import Look, SampleStore
+
+
+class TooLittle(Permanent):
+    """There are not enough samples for a version; the text says which and what to do."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a version would be. `seen`: the changes it accounts for."""
+
+    path: Path
+    content_sha256: str
+    counts: dict[str, int]
+    boxes_per_class: dict[str, int]
+    left_out: Mapping[UUID, str]
+    places: Sequence[Assignment]
+    seen: list[int]
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """How many samples were left out, by reason."""
+        return dict(sorted(Counter(self.left_out.values()).items()))
+
+
+async def draft_version(samples: SampleStore, workflow: Workflow, path: Path) -> Draft:
+    """Plan the splits and write the manifest. Raises `TooLittle`. Nothing is changed outside `path`."""
+    async with samples.look(workflow.name) as look:
+        seen = await look.pending_numbers()
+        plan = await _plan(look, workflow)
+        lines = LineMaker(plan.places)
+        with ManifestWriter(path) as writer:
+            async for rows in look.batches():
+                await asyncio.to_thread(writer.extend, lines.lines(rows))
+    return Draft(
+        path=path,
+        content_sha256=content_digest(workflow, writer.content_sha256),
+        counts={split: lines.counts[split] for split in SPLITS},
+        boxes_per_class={name: lines.boxes[name] for name in workflow.class_names},
+        left_out=plan.left_out,
+        places=plan.new,
+        seen=seen,
+    )
+
+
+async def _plan(look: Look, workflow: Workflow) -> SplitPlan:
+    candidates, links, places = await look.candidates(), await look.links(), await look.places()
+
+    def work() -> SplitPlan:
+        classes = frozenset(workflow.class_names)
+        usable = [sample for sample in candidates if sample.labels <= classes]
+        unknown = {sample.sample_id: UNKNOWN_LABEL for sample in candidates if not sample.labels <= classes}
+        plan = plan_splits(usable, links, places, workflow.dataset.split)
+        _require_enough(workflow, usable, plan)
+        return SplitPlan(plan.places, plan.new, dict(plan.left_out) | unknown)
+
+    return await asyncio.to_thread(work)
+
+
+def _require_enough(workflow: Workflow, usable: Sequence[Candidate], plan: SplitPlan) -> None:
+    placed = [sample for sample in usable if sample.sample_id in plan.places]
+    per_class = Counter(label for sample in placed for label in sample.labels)
+    counts = Counter(place.split for place in plan.places.values())
+    reason = shortage(workflow.dataset, workflow.class_names, len(placed), per_class) or empty_split(
+        workflow.dataset, counts
+    )
+    if reason is not None:
+        raise TooLittle(f"No dataset version of {workflow.name}: {reason}")
+
+
+def content_digest(workflow: Workflow, lines_sha256: str) -> str:
+    """What makes two versions the same: task, classes in order, and every line."""
+    return sha256(dumps([workflow.task, workflow.class_names, lines_sha256]).encode()).hexdigest()
+
+
+@dataclass
+class LineMaker:
+    """Turns stored samples into manifest lines and counts them."""
+
+    places: Mapping[UUID, Place]
+    counts: Counter[str] = field(default_factory=Counter[str])
+    boxes: Counter[str] = field(default_factory=Counter[str])
+
+    def lines(self, rows: Sequence[dict[str, Any]]) -> Iterator[ManifestLine]:
+        """A line for each row that has a place."""
+        for row in rows:
+            place = self.places.get(row["sample_id"])
+            if place is None:
+                continue
+            line = _line(row, place)
+            self.counts[place.split] += 1
+            self.boxes.update(annotation.label for annotation in line.annotations)
+            yield line
+
+
+def _line(row: dict[str, Any], place: Place) -> ManifestLine:
+    return ManifestLine(
+        sample_id=row["sample_id"],
+        kind=row["kind"],
+        media=row["media"],
+        camera_id=row["camera_id"],
+        captured_at=row["captured_at"],
+        annotations=row["annotations"],
+        annotation_revision=row["annotation_revision"],
+        annotated_by=row["approved_by"],
+        split=place.split,
+        leakage_group=place.group,
+    )
