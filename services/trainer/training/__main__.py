@@ -5,6 +5,7 @@ import importlib
 import json
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def run(spec_file: Path, reporter: Reporter) -> int:
         spec.output.mkdir(parents=True, exist_ok=True)
         _finish(spec, reporter, _train(spec, reporter))
     except GivenBack:
-        return EXIT_GIVEN_BACK
+        return _give_back(reporter)
     except TrainingFailed as failure:
         return _fail(reporter, Failed(reason=failure.reason, hint=failure.hint, permanent=failure.permanent))
     except Exception as error:  # noqa: BLE001 - process border: whoever started us must learn what happened
@@ -95,6 +96,12 @@ def _finish(spec: TrainingSpec, reporter: Reporter, result: Result) -> None:
             duration_seconds=reporter.seconds(),
         )
     )
+
+
+def _give_back(reporter: Reporter) -> int:
+    with suppress(GivenBack):  # the reader may be gone
+        reporter.log("warning", "Given back: asked to stop. The last checkpoint holds every complete epoch")
+    return EXIT_GIVEN_BACK
 
 
 def _fail(reporter: Reporter, failed: Failed) -> int:

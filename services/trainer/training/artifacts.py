@@ -10,7 +10,6 @@ from typing import Any
 from services.trainer.training.protocol import Artifact, TrainingSpec
 
 
-
 def sha256_of(path: Path) -> str:
     """Hexadecimal digest of a file of any size."""
     with path.open("rb") as file:

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from services.trainer.training.protocol import Metrics, TrainingFailed, TrainingSpec, Value
 
 STATE = "state.json"
-KEPT = 2
+KEPT = 3
 
 
 class CheckpointState(Value):
@@ -32,7 +32,7 @@ class CheckpointState(Value):
 
 
 def write_checkpoint(folder: Path, state: CheckpointState, files: Mapping[str, Path]) -> Path:
-    """Write `epoch-<n>.ckpt` and drop all but the newest two.
+    """Write `epoch-<n>.ckpt` and drop all but the newest three.
 
     The name appears only when the bytes are complete and on disk. `files` maps names inside the checkpoint to files.
     """
@@ -67,8 +67,12 @@ def read_checkpoint(path: Path, folder: Path) -> CheckpointState:
 
 
 def require_same_run(state: CheckpointState, spec: TrainingSpec, hyperparameters: Mapping[str, Any]) -> None:
-    """A checkpoint continues what it was written by: raises TrainingFailed if classes or hyperparameters differ."""
-    differing = sorted(name for name, value in hyperparameters.items() if state.hyperparameters.get(name) != value)
+    """A checkpoint continues what it was written by: raises TrainingFailed if classes or hyperparameters differ.
+
+    A hyperparameter that only one of the two knows came or went with a release, and is no difference.
+    """
+    shared = hyperparameters.keys() & state.hyperparameters.keys()
+    differing = sorted(name for name in shared if hyperparameters[name] != state.hyperparameters[name])
     if state.classes != tuple(entry.name for entry in spec.classes):
         differing.insert(0, "classes")
     if state.backend != spec.backend:

@@ -39,6 +39,13 @@ class UltralyticsHyperparameters(Hyperparameters):
     patience: int = Field(50, ge=0, le=3000, description="Stop after this many epochs without a better one; 0: never")
     image_size: int = Field(640, ge=32, le=2048, multiple_of=32, description="Side of the square input, in pixels")
     batch: int = Field(16, ge=1, le=1024, description="Images per step; less if memory runs out")
+    nominal_batch: int = Field(
+        64,
+        ge=1,
+        le=1024,
+        description="Gradients of several batches are added up to this many images per step of the optimizer; on a "
+        "small dataset the value of batch learns in far fewer epochs",
+    )
     optimizer: Literal["auto", "SGD", "MuSGD", "Adam", "AdamW", "NAdam", "RAdam", "RMSProp"] = Field(
         "auto",
         description="auto: AdamW, or MuSGD for long runs, with a learning rate that fits the number of classes",

@@ -17,7 +17,7 @@ child announced as checkpoint, from any folder or machine.
 | `started` | once, when the back-end is loaded and the device chosen |
 | `log` | at any time; `seq` counts from 1 in each process; the whole log is the artifact `train.log` |
 | `progress` | after every epoch, with the trainer's own metrics; `epoch` counts from 1, also after a resume |
-| `checkpoint` | after that, when the epoch's checkpoint is completely written. The newest two files are kept |
+| `checkpoint` | after that, when the epoch's checkpoint is completely written. The newest three files are kept |
 | `finished` | last line of a run that succeeded: artifacts with digests, the content of `metadata.json` |
 | `failed` | last line of one that did not: `reason`, `hint` (what to do), `permanent` (a retry cannot help) |
 

@@ -124,8 +124,14 @@ class LogHandler(logging.Handler):
         self._reporter = reporter
 
     def emit(self, record: logging.LogRecord) -> None:
-        level = next((name for number, name in _LEVELS if record.levelno >= number), "debug")
-        self._reporter.log(level, record.getMessage())
+        self._reporter.log(_level_of(record.levelno), record.getMessage())
+
+
+def _level_of(number: int) -> Level:
+    for least, name in _LEVELS:
+        if number >= least:
+            return name
+    return "debug"
 
 
 def take_over_stdout() -> Reporter:
