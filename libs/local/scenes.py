@@ -184,9 +184,9 @@ def _draw_crew(canvas: Canvas, crew: Sequence[Person], workflow: Workflow) -> tu
         draw_person(canvas, person, head=head, body=body, apron=apron)
         for label, owner in _labels(person, workflow, head=head, apron=apron):
             annotations.append(Annotation(label, _extent(canvas, owner)))
-            drawn.append((owner, int(np.count_nonzero(canvas.owner == owner))))
-    visible = min(np.count_nonzero(canvas.owner == owner) / pixels for owner, pixels in drawn)
-    return tuple(annotations), float(visible)
+            drawn.append((owner, cv2.countNonZero(canvas.drawn_by(owner))))
+    visible = min(cv2.countNonZero(canvas.drawn_by(owner)) / pixels for owner, pixels in drawn)
+    return tuple(annotations), visible
 
 
 def _labels(person: Person, workflow: Workflow, *, head: int, apron: int) -> Iterator[tuple[str, int]]:
@@ -199,7 +199,6 @@ def _labels(person: Person, workflow: Workflow, *, head: int, apron: int) -> Ite
 
 
 def _extent(canvas: Canvas, owner: int) -> Box:
-    rows, columns = np.nonzero(canvas.owner == owner)
-    edges = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
-    x1, y1, x2, y2 = (float(edge) / _SUPERSAMPLE for edge in edges)
+    x, y, width, height = cv2.boundingRect(canvas.drawn_by(owner))
+    x1, y1, x2, y2 = (edge / _SUPERSAMPLE for edge in (x, y, x + width, y + height))
     return x1, y1, x2, y2

@@ -42,6 +42,10 @@ class Canvas:
         cv2.polylines(self.image, [corners], False, colour, thickness, cv2.LINE_AA)
         cv2.polylines(self.owner, [corners], False, owner, thickness)
 
+    def drawn_by(self, owner: int) -> Image:
+        """255 where this owner is seen, 0 elsewhere; uint8 [height, width]."""
+        return cv2.inRange(self.owner, np.array((owner,)), np.array((owner,))).astype(np.uint8, copy=False)
+
 
 def shade(colour: Colour, factor: float) -> Colour:
     """The same colour in more (> 1) or less (< 1) light."""

@@ -11,9 +11,9 @@ STEEL: Colour = (176, 174, 168)
 def draw_kitchen(canvas: Canvas, rng: np.random.Generator) -> None:
     """What never moves before this camera: tiled wall, floor, shelf with pots, steel bench, lamp."""
     floor = float(rng.uniform(0.5, 0.64))
-    wall = pick(rng, ((206, 210, 204), (204, 196, 176), (178, 204, 192), (186, 200, 212)))
+    wall = pick(rng, ((166, 172, 168), (172, 158, 136), (140, 168, 152), (150, 164, 180)))
     canvas.rectangle(0, 0, canvas.aspect, 1, wall)
-    _draw_tiles(canvas, floor, tile=float(rng.uniform(0.07, 0.13)), colour=shade(wall, 0.84))
+    _draw_tiles(canvas, floor, tile=float(rng.uniform(0.07, 0.13)), colour=shade(wall, 0.88))
     _draw_floor(canvas, floor, pick(rng, ((104, 110, 116), (96, 112, 130), (120, 112, 98))))
     _draw_shelf(canvas, rng, y=float(rng.uniform(0.2, 0.3)))
     _draw_bench(canvas, rng, top=floor - float(rng.uniform(0.02, 0.08)))

@@ -11,7 +11,7 @@ Facing = Literal["front", "left", "right", "back"]
 
 SKINS: tuple[Colour, ...] = ((178, 205, 240), (140, 175, 222), (110, 148, 200), (80, 112, 165), (52, 76, 118))
 HAIRS: tuple[Colour, ...] = ((22, 20, 24), (30, 42, 62), (38, 60, 98), (36, 52, 118), (70, 124, 164), (92, 94, 98))
-NETS: tuple[Colour, ...] = ((246, 244, 240), (244, 226, 196), (216, 238, 214), (236, 236, 206))
+NETS: tuple[Colour, ...] = ((255, 254, 250), (255, 236, 186), (255, 216, 140))
 COATS: tuple[Colour, ...] = ((232, 232, 228), (206, 190, 160), (150, 120, 70), (120, 150, 110), (74, 70, 66))
 APRONS: tuple[Colour, ...] = ((60, 58, 150), (140, 80, 30), (54, 120, 60), (40, 40, 44))
 TROUSERS: tuple[Colour, ...] = ((70, 60, 54), (100, 84, 70), (44, 44, 48))
@@ -39,7 +39,7 @@ class Person:
 
 def somebody(rng: np.random.Generator, aspect: float, *, from_behind: bool) -> Person:
     """Anybody, anywhere in a picture of this width by height, turned any way; `from_behind`: away from the camera too."""
-    size = float(rng.uniform(0.058, 0.115))
+    size = float(rng.uniform(0.066, 0.12))
     facings: tuple[Facing, ...] = ("front", "front", "left", "right", "back")
     return Person(
         x=float(rng.uniform(0.12, aspect - 0.12)),
@@ -152,7 +152,7 @@ def _draw_hairnet(canvas: Canvas, person: Person, colour: Colour, owner: int) ->
     """A light cap drawn tight above the forehead (over the whole head from behind), the hair shining through."""
     x, y, s = person.x, person.y, person.size
     low, cap = (0.55, 1.0) if person.facing == "back" else (-0.22, 0.95)
-    net = mix(colour, person.hair, 0.14)
+    net = mix(colour, person.hair, 0.08)
     canvas.ellipse((x, y + low * s * 0.5 - 0.12 * s), (0.95 * s, cap * s), net, owner, arc=(176, 364))
     canvas.ellipse(
         (x, y + low * s * 0.5 - 0.12 * s), (0.95 * s, 0.3 * s + max(low, 0) * 0.7 * s), net, owner, arc=(0, 180)
@@ -161,7 +161,7 @@ def _draw_hairnet(canvas: Canvas, person: Person, colour: Colour, owner: int) ->
     for share in (-0.66, -0.33, 0.0, 0.33, 0.66):
         canvas.line(
             ((x + share * s, middle), (x + share * 0.6 * s, middle - 0.85 * cap * s)),
-            shade(net, 0.82),
+            shade(net, 0.88),
             0.045 * s,
             owner,
         )
@@ -169,7 +169,7 @@ def _draw_hairnet(canvas: Canvas, person: Person, colour: Colour, owner: int) ->
         half = 0.9 * float(np.sqrt(1 - rise**2))
         canvas.line(
             ((x - half * s, middle - rise * cap * s), (x + half * s, middle - rise * cap * s)),
-            shade(net, 0.82),
+            shade(net, 0.88),
             0.045 * s,
             owner,
         )

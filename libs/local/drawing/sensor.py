@@ -16,10 +16,10 @@ def light_up(image: Image, camera: np.random.Generator, moment: np.random.Genera
     """The camera's colour cast, and the moment's light: how much there is, and a window or door to one side."""
     height, width = image.shape[:2]
     cast = camera.uniform(0.92, 1.06, 3)
-    angle, strength = moment.uniform(0, 2 * np.pi), moment.uniform(0.05, 0.4)
+    angle, strength = moment.uniform(0, 2 * np.pi), moment.uniform(0.05, 0.35)
     across = np.linspace(-1, 1, width)[None, :] * np.cos(angle) + np.linspace(-1, 1, height)[:, None] * np.sin(angle)
-    gain = moment.uniform(0.72, 1.0) * (1 + strength * across)
-    return (image * gain[:, :, None] * cast).astype(np.float32)
+    gain = (moment.uniform(0.78, 1.04) * (1 + strength * across)).astype(np.float32)
+    return image * gain[:, :, None] * cast.astype(np.float32)
 
 
 def expose(light: Light, rng: np.random.Generator, spoil: Spoil | None) -> Image:
@@ -34,9 +34,10 @@ def expose(light: Light, rng: np.random.Generator, spoil: Spoil | None) -> Image
             0.6,
         )
     elif spoil == "dark":
-        light, noise = light * rng.uniform(0.04, 0.09), 1.5
+        light, noise = light * np.float32(rng.uniform(0.04, 0.09)), 1.5
     elif spoil == "overexposed":
-        light = light * rng.uniform(2.4, 3.0) + 120
+        light = light * np.float32(rng.uniform(2.4, 3.0)) + 120
     elif spoil == "near_duplicate":
-        light = np.roll(light, 1, axis=1) * rng.uniform(0.97, 1.03)
-    return np.clip(light + rng.normal(0, noise, light.shape), 0, 255).astype(np.uint8)
+        light = np.roll(light, 1, axis=1) * np.float32(rng.uniform(0.97, 1.03))
+    grain = rng.standard_normal(light.shape, dtype=np.float32) * np.float32(noise)
+    return np.clip(light + grain, 0, 255).astype(np.uint8)

@@ -15,12 +15,12 @@ from libs.local.scenes import LABELS, SceneShot, camera_series, draw_scene, writ
 from libs.vision.quality import decode_image, measure
 
 RULES = CleaningRules()
-SPOILED = {"blurred": 3, "dark": 3, "overexposed": 3, "near_duplicate": 3}
+SPOILED = {"blurred": 2, "dark": 2, "overexposed": 2, "near_duplicate": 2}
 
 
 @pytest.fixture(scope="module")
 def series() -> list[SceneShot]:
-    return list(camera_series("line-3", 16, 5, spoiled=SPOILED))
+    return list(camera_series("line-3", 10, 5, spoiled=SPOILED))
 
 
 def seen_as(shot: SceneShot) -> imagehash.ImageHash:
@@ -63,15 +63,15 @@ def test_every_person_is_annotated_once_with_a_head_inside_the_picture(people: i
 
 def test_a_head_with_a_hairnet_is_lighter_at_the_top_than_one_without() -> None:
     top: dict[str, list[float]] = {"hairnet": [], "no_hairnet": []}
-    for seed in range(40):
+    for seed in range(26):
         scene = draw_scene(seed, "line-1", people=1)
         (annotation,) = scene.annotations
         x1, y1, x2, y2 = annotation.box
         middle, quarter = round((x1 + x2) / 2), round(y1 + (y2 - y1) / 4)
         patch = scene.image[quarter - 2 : quarter + 3, middle - 3 : middle + 4]
         top[annotation.label].append(float(patch.mean() / scene.image.mean()))
-    assert len(top["hairnet"]) > 10
-    assert len(top["no_hairnet"]) > 10
+    assert len(top["hairnet"]) > 8
+    assert len(top["no_hairnet"]) > 8
     assert np.median(top["hairnet"]) > 1.2 * np.median(top["no_hairnet"])
 
 
@@ -88,7 +88,7 @@ def test_cleaning_finds_in_each_shot_what_spoiled_it(series: list[SceneShot]) ->
 
 def test_a_series_holds_what_was_asked_for(series: list[SceneShot]) -> None:
     counts = {kind: sum(shot.expect == kind for shot in series) for kind in ("usable", *SPOILED)}
-    assert counts == {"usable": 16, **SPOILED}
+    assert counts == {"usable": 10, **SPOILED}
 
 
 def test_usable_shots_look_unlike_each_other(series: list[SceneShot]) -> None:
