@@ -23,6 +23,7 @@ WIDE = ("snapshot.", "clip.", "sample.")
 PARKED_RETENTION_MS = str(30 * 24 * 3600 * 1000)
 DRAIN_SECONDS = 25.0
 REBALANCE_SECONDS = 60
+SESSION_SECONDS = 30
 GRACEFUL_SECONDS = 20.0
 # Said at every subscription: one that is declared on a router does not inherit the broker's policy, but FastStream's
 # default, which commits before the handler has run (measured on 0.7.8; gate 1 guards it).
@@ -198,8 +199,8 @@ class Subscriptions:
             group_id=f"{self.consumer}.{topics[0]}" if len(topics) == 1 else self.consumer,
             ack_policy=ACK_POLICY,
             auto_offset_reset="earliest",
-            session_timeout_ms=30_000,
-            heartbeat_interval_ms=3_000,
+            session_timeout_ms=SESSION_SECONDS * 1000,
+            heartbeat_interval_ms=SESSION_SECONDS * 100,
             rebalance_timeout_ms=REBALANCE_SECONDS * 1000,
             max_poll_interval_ms=300_000,
             isolation_level="read_committed",
