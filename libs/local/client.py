@@ -17,7 +17,11 @@ class NotRunning(Exception):
 
 
 class Refused(Exception):
-    """The system answered with a problem; its text says what to do."""
+    """The system answered with a problem; its text says what to do. `status` is the HTTP status."""
+
+    def __init__(self, text: str, status: int = 0) -> None:
+        super().__init__(text)
+        self.status = status
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ class Client:
         except httpx.TransportError as error:
             raise NotRunning(f"No answer from {self.http.base_url}: {error}. Look: uv run camloop status") from error
         if response.is_error:
-            raise Refused(problem_of(response))
+            raise Refused(problem_of(response), response.status_code)
         return response.json() if response.content else None
 
     def events(self, path: str, **query: str) -> Iterator[dict[str, Any]]:
@@ -77,7 +81,7 @@ class Client:
         with self.http.stream("GET", path, params=query, timeout=None) as response:
             if response.is_error:
                 response.read()
-                raise Refused(problem_of(response))
+                raise Refused(problem_of(response), response.status_code)
             for line in response.iter_lines():
                 if line.startswith("data:"):
                     yield cast(dict[str, Any], json.loads(line[5:]))

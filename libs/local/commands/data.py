@@ -1,0 +1,173 @@
+"""`send`, `ingest`, `import`: snapshots on their way into the system."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from libs.local.connections import ingest as ingest_client
+from libs.local.definitions import workflow_named
+from libs.local.imports import READERS, Format, Import, Plan, camera_names, parse_mapping, prepare
+from libs.local.output import Json, answer, errors, fail, pairs
+from libs.local.progress import bar
+from libs.local.recordings import Camera, snapshot_of_file, snapshots_of_folder, snapshots_of_video
+from libs.local.sending import Sent, send_all, send_snapshot
+from libs.vision.change import ChangeRules
+from libs.vision.formats.items import FormatError
+from libs.vision.video import UnreadableVideo
+
+app = typer.Typer()
+send = typer.Typer(no_args_is_help=True, help="Send one snapshot, as a camera does.")
+ingest = typer.Typer(no_args_is_help=True, help="Use a folder or a video as a camera.")
+app.add_typer(send, name="send")
+app.add_typer(ingest, name="ingest")
+
+CameraName = Annotated[str, typer.Option("--camera", "-c", help="In whose name it is sent.")]
+WorkflowName = Annotated[str | None, typer.Option("--workflow", "-w", help="Without it: whoever watches the camera.")]
+_SHOWN = 20
+
+
+@send.command("snapshot")
+def send_one(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="JPEG, PNG, WebP or BMP.")],
+    camera: CameraName,
+    workflow: WorkflowName = None,
+    labels: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="JSON list of {label, box: [x1, y1, x2, y2]}.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Send a snapshot; the same file again is the same snapshot."""
+    try:
+        outgoing = snapshot_of_file(file, Camera(camera, workflow), labels=labels)
+    except (ValueError, OSError) as error:
+        fail(str(error), as_json=as_json)
+    with ingest_client() as client:
+        taken = send_snapshot(client, outgoing)
+    told = f"{taken['snapshot_id']} of camera {taken['camera_id']}\nnext: uv run camloop why {taken['snapshot_id']}"
+    answer(taken, as_json=as_json, text=told)
+
+
+@ingest.command("folder")
+def ingest_folder(
+    source: Annotated[Path, typer.Argument(help="Pictures; what is known of a.jpg may lie in a.jpg.json.")],
+    camera: CameraName,
+    workflow: WorkflowName = None,
+    as_json: Json = False,
+) -> None:
+    """Send every picture below a folder."""
+    bad: dict[str, str] = {}
+    try:
+        snapshots = list(snapshots_of_folder(source, Camera(camera, workflow), on_bad=bad.__setitem__))
+    except FormatError as error:
+        fail(str(error), as_json=as_json)
+    sent = _send(snapshots, total=len(snapshots))
+    sent.refused.update(bad)
+    _tell(sent, as_json=as_json, more={"camera": camera})
+
+
+@ingest.command("video")
+def ingest_video(
+    source: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Any video PyAV can read.")],
+    camera: CameraName,
+    workflow: WorkflowName = None,
+    look_every: Annotated[float, typer.Option(min=0, help="Look at a frame at most this often, in seconds.")] = 0.2,
+    interval: Annotated[float, typer.Option(min=0, help="Least seconds between two snapshots.")] = 2.0,
+    idle: Annotated[float, typer.Option(min=0, help="An unchanging scene is sent again after this time.")] = 600.0,
+    start: Annotated[datetime | None, typer.Option(help="When the recording began (UTC); the file's time.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Send the frames of a video in which something came, moved or went on."""
+    rules = ChangeRules(minimum_seconds=interval, idle_seconds=idle)
+    damage: list[str] = []
+    try:
+        snapshots = snapshots_of_video(
+            source,
+            Camera(camera, workflow),
+            rules=rules,
+            look_every_seconds=look_every,
+            started_at=start.replace(tzinfo=UTC) if start else None,
+            on_damage=damage.append,
+        )
+        sent = _send(snapshots, total=None)
+    except UnreadableVideo as error:
+        fail(str(error), as_json=as_json)
+    _tell(sent, as_json=as_json, more={"camera": camera, "damage": damage})
+
+
+@app.command("import")
+def import_data(
+    kind: Annotated[Format, typer.Argument(metavar="yolo|voc|coco|csv")],
+    path: Annotated[Path, typer.Argument(help="The folder of the data set (or a COCO JSON file).")],
+    workflow: Annotated[str, typer.Option("--workflow", "-w")],
+    camera: Annotated[str | None, typer.Option("--camera", "-c", help="Name of the camera(s) it counts as.")] = None,
+    cameras: Annotated[int, typer.Option(min=1, max=1000, help="Spread it over so many cameras.")] = 1,
+    mapping: Annotated[list[str] | None, typer.Option("--map", help="LABEL THERE=LABEL HERE; LABEL= omits it.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Send an annotated data set as snapshots; what was made from one picture never crosses splits."""
+    try:
+        rules = parse_mapping(mapping or [])
+        names = camera_names(path, camera=camera, count=cameras)
+        plan = Plan(path.resolve(), workflow, workflow_named(workflow).class_names, rules, names)
+        prepared = _prepared(kind, plan)
+    except (ValueError, OSError) as error:
+        fail(str(error), as_json=as_json)
+    sent = _send(prepared.snapshots, total=len(prepared.snapshots))
+    _tell_import(prepared, sent, as_json=as_json)
+
+
+def _prepared(kind: Format, plan: Plan) -> Import:
+    with bar("reading", None) as step:
+        return prepare(_counted(READERS[kind](plan.root), step), plan)
+
+
+def _counted(things: Any, step: Callable[[], None]) -> Any:
+    for thing in things:
+        step()
+        yield thing
+
+
+def _send(snapshots: Any, *, total: int | None) -> Sent:
+    with bar("sending", total) as step, ingest_client() as client:
+        return send_all(client, snapshots, on_each=lambda _: step())
+
+
+def _tell(sent: Sent, *, as_json: bool, more: dict[str, object]) -> None:
+    values = {"sent": len(sent.snapshot_ids), "refused": sent.refused, "snapshot_ids": sent.snapshot_ids} | more
+    answer(values, as_json=as_json, text=f"{len(sent.snapshot_ids)} snapshots sent, {len(sent.refused)} refused")
+    _list("refused", sent.refused)
+    if not sent.snapshot_ids:
+        raise typer.Exit(1)
+
+
+def _tell_import(found: Import, sent: Sent, *, as_json: bool) -> None:
+    values = {
+        "sent": len(sent.snapshot_ids),
+        "boxes_per_label": found.boxes_per_label,
+        "images_per_camera": found.images_per_camera,
+        "unlabelled": found.unlabelled,
+        "skipped": found.skipped,
+        "refused": sent.refused,
+        "problems": found.problems,
+    }
+    text = (
+        f"{len(sent.snapshot_ids)} snapshots sent, {found.unlabelled} of them without labels (they go to review)\n"
+        f"boxes: {pairs(found.boxes_per_label)}\ncameras: {pairs(found.images_per_camera)}\n"
+        f"{len(found.skipped)} files skipped, {len(sent.refused)} refused, {len(found.problems)} with problems"
+    )
+    answer(values, as_json=as_json, text=text)
+    _list("skipped", found.skipped)
+    _list("refused", sent.refused)
+    _list("problem", {name: "; ".join(problems) for name, problems in found.problems.items()})
+    if not sent.snapshot_ids:
+        raise typer.Exit(1)
+
+
+def _list(what: str, reasons: Any) -> None:
+    for name, reason in list(reasons.items())[:_SHOWN]:
+        errors.print(f"{what}: {name}: {reason}", markup=False)
+    if len(reasons) > _SHOWN:
+        errors.print(f"{what}: and {len(reasons) - _SHOWN} more (--json lists all)", markup=False)

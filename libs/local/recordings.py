@@ -1,0 +1,108 @@
+"""A folder or a video file as a camera: the snapshots it would have sent."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import JsonValue
+
+from libs.common.objects import file_sha256
+from libs.local.sending import Outgoing, stable_snapshot_id
+from libs.vision.change import ChangeRules, ChangeSampler
+from libs.vision.formats.files import existing_folder, image_files
+from libs.vision.video import frames
+
+_JPEG_QUALITY = 92
+
+
+class BadSidecar(ValueError):
+    """What lies beside a picture, or was given as its labels, is not what it should be; the text names the file."""
+
+
+@dataclass(frozen=True)
+class Camera:
+    """In whose name snapshots are sent. Without a workflow, those that watch the camera take them."""
+
+    camera_id: str
+    workflow: str | None = None
+
+    def facts(self) -> dict[str, JsonValue]:
+        """What is the same for all its snapshots."""
+        facts: dict[str, JsonValue] = {"camera_id": self.camera_id}
+        return facts | {"workflow": self.workflow} if self.workflow else facts
+
+
+def snapshot_of_file(path: Path, camera: Camera, *, labels: Path | None = None) -> Outgoing:
+    """One picture; what is known of it lies in `labels`, or beside it in `<name>.json`. Raises BadSidecar, OSError.
+
+    Without a time in it, the file's own is taken: the same file sent again is the same snapshot.
+    """
+    beside = path.with_name(f"{path.name}.json")
+    known = read_labels(labels) if labels else read_labels(beside) if beside.is_file() else {}
+    taken = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat()
+    return Outgoing(path.name, path.read_bytes, {"captured_at": taken} | known | camera.facts())
+
+
+def read_labels(path: Path) -> dict[str, JsonValue]:
+    """`{"annotations": [{"label", "box": [x1, y1, x2, y2]}], "captured_at", ...}`, or only the list of annotations."""
+    try:
+        content: Any = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, OSError) as error:
+        raise BadSidecar(f"{path} is not readable JSON: {error}") from error
+    if isinstance(content, list):
+        return {"annotations": cast("list[JsonValue]", content)}
+    if not isinstance(content, dict):
+        raise BadSidecar(f'{path} holds neither a list of annotations nor {{"annotations": [...]}}')
+    return cast("dict[str, JsonValue]", content)
+
+
+def snapshots_of_folder(folder: Path, camera: Camera, *, on_bad: Callable[[str, str], None]) -> Iterator[Outgoing]:
+    """Every picture below a folder, by name; `on_bad(name, why)` hears of those whose sidecar can't be used.
+
+    Raises FormatError when there is no such folder.
+    """
+    root = existing_folder(folder)
+    for path in image_files(root):
+        try:
+            outgoing = snapshot_of_file(path, camera)
+        except (BadSidecar, OSError) as error:
+            on_bad(path.name, str(error))
+            continue
+        yield Outgoing(path.relative_to(root).as_posix(), outgoing.load, outgoing.facts)
+
+
+def snapshots_of_video(
+    path: Path,
+    camera: Camera,
+    *,
+    rules: ChangeRules,
+    look_every_seconds: float,
+    started_at: datetime | None = None,
+    on_damage: Callable[[str], None] | None = None,
+) -> Iterator[Outgoing]:
+    """The frames of a video in which something came or moved, in order, as JPEG. Raises UnreadableVideo.
+
+    `look_every_seconds` apart at least are the frames looked at; `started_at` is the time of the first one, by default
+    the file's own: the same whenever it is ingested again.
+    """
+    sampler, digest = ChangeSampler(rules), file_sha256(path)
+    start = started_at or datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    for frame in frames(path, every_seconds=look_every_seconds, on_damage=on_damage):
+        if not sampler.keep(frame.image, frame.seconds):
+            continue
+        facts: dict[str, JsonValue] = {
+            "snapshot_id": stable_snapshot_id(camera.camera_id, camera.workflow, digest, frame.index),
+            "captured_at": (start + timedelta(seconds=frame.seconds)).isoformat(),
+        }
+        yield Outgoing(f"{path.stem}-{frame.seconds:08.2f}s.jpg", partial(_jpeg, frame.image), facts | camera.facts())
+
+
+def _jpeg(image: NDArray[np.uint8]) -> bytes:
+    return cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1].tobytes()
