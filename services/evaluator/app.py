@@ -1,0 +1,32 @@
+"""Wires the evaluator: store, cache of pictures and models, runner of evaluations."""
+
+import asyncio
+import socket
+from datetime import timedelta
+
+from libs.common.jobs import Jobs
+from libs.common.runner import JobRunner
+from libs.common.service import Runtime, Service
+from services.evaluator.handlers import subscriptions
+from services.evaluator.runner.cache import Cache
+from services.evaluator.runner.work import EvaluationRunner
+from services.evaluator.settings import Settings
+from services.evaluator.store import JOB, EvaluatorStore
+
+
+def create_app(settings: Settings) -> Service:
+    """The evaluator, ready to run."""
+
+    async def wire(runtime: Runtime) -> None:
+        store = EvaluatorStore(runtime.pool)
+        jobs = Jobs(runtime.pool, owner=socket.gethostname(), lease=timedelta(seconds=settings.job_lease_seconds))
+        cache = Cache(settings.cache_folder.resolve(), limit_bytes=int(settings.cache_gigabytes * 1e9))
+        runner = EvaluationRunner(store, jobs, runtime.objects, runtime.configuration, cache, settings)
+        wake = asyncio.Event()
+        runtime.provide(store=store, wake=wake)
+        loop = JobRunner(
+            jobs, JOB, runner.work, runner.announce_failure, retry_seconds=settings.retry_base_seconds, wake=wake
+        )
+        runtime.loops.append(loop.run)
+
+    return Service("evaluator", settings, subscriptions, wire)

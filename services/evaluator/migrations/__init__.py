@@ -1,0 +1,1 @@
+"""The evaluator's tables, forward only."""

@@ -1,0 +1,59 @@
+"""The child process that judges: it loads its libraries while the parent still fetches the files."""
+
+import asyncio
+import multiprocessing
+import pickle
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from libs.common.children import run_in_child
+from services.evaluator.domain.assignment import Assignment, Judgement
+
+Tell = Callable[[str, int, int], None]
+"""(stage, done, of how many)"""
+Judge = Callable[[Assignment], Awaitable[Judgement]]
+AnyConnection = Any  # multiprocessing names its two ends differently per platform
+
+
+def judge_on_arrival(connection: AnyConnection) -> Judgement:
+    """Runs in the child: import what judging needs (about a second), then wait for the assignment."""
+    from services.evaluator.runner.judging import judge  # the parent stays without OpenCV and ONNX Runtime
+
+    assignment: Assignment = pickle.loads(Path(connection.recv()).read_bytes())
+
+    def tell(stage: str, done: int, total: int) -> None:
+        connection.send((stage, done, total))
+
+    return judge(assignment, tell)
+
+
+@asynccontextmanager
+async def judging_child(tell: Tell) -> AsyncIterator[Judge]:
+    """A child that gets ready at once and judges one assignment; it ends with the context, whatever happened."""
+    ours, theirs = multiprocessing.get_context("spawn").Pipe()
+    loop = asyncio.get_running_loop()
+    child = asyncio.ensure_future(run_in_child(judge_on_arrival, theirs))
+    loop.add_reader(ours.fileno(), _pass_on, ours, tell)
+
+    async def judge(assignment: Assignment) -> Judgement:
+        # Through a file: a pipe blocks once it is full, and would for ever if the child died before reading.
+        file = assignment.folder / "assignment.pickle"
+        await asyncio.to_thread(file.write_bytes, pickle.dumps(assignment))
+        ours.send(str(file))
+        return await child
+
+    try:
+        yield judge
+    finally:
+        loop.remove_reader(ours.fileno())
+        child.cancel()
+        await asyncio.gather(child, return_exceptions=True)
+        theirs.close()
+        ours.close()
+
+
+def _pass_on(connection: AnyConnection, tell: Tell) -> None:
+    while connection.poll():
+        tell(*connection.recv())

@@ -1,0 +1,24 @@
+"""What can be set for the evaluator."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from libs.common.settings import CommonSettings
+
+
+class Settings(CommonSettings):
+    """Prefix `EVALUATOR_`. `cache_folder` holds pictures and models by digest; it may be lost at any time.
+
+    `threads` None takes every core. `report_language` is what a report shows first; both languages are in it.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="EVALUATOR_")
+
+    cache_folder: Path = Path("var/evaluator")
+    cache_gigabytes: float = Field(5.0, gt=0)
+    threads: int | None = Field(None, ge=1)
+    report_language: Literal["en", "zh"] = "en"
+    report_pictures: int = Field(12, ge=0, le=100)

@@ -1,0 +1,240 @@
+"""The judging itself, on files, with a detector whose answers are known: no servers needed."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from evaluator_kit import colour_detector, drawn_picture
+from pydantic import TypeAdapter
+
+from libs.common.errors import Permanent
+from libs.common.workflows import GateRules
+from libs.vision.boxes import Annotation
+from services.evaluator.domain.assignment import Assignment, Champion, Contender, Lineage, Picture
+from services.evaluator.domain.words import Words
+from services.evaluator.report.content import SCHEMA, Report
+from services.evaluator.runner.judging import judge
+
+CLASSES = ("red", "blue")
+RUN = UUID("11111111-2222-3333-4444-555555555555")
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+Boxes = dict[str, tuple[int, int, int, int]]
+
+
+def picture(folder: Path, number: int, drawn: Boxes, marked: Boxes, *, camera: str = "line-1") -> Picture:
+    path = folder / f"{number}.png"
+    path.write_bytes(drawn_picture(drawn))
+    truth = tuple(Annotation(label, tuple(map(float, box))) for label, box in marked.items())
+    return Picture(UUID(int=number), camera, NOON, path, f"s3://camloop/snapshots/{number}.png", truth)
+
+
+def four_pictures(folder: Path, *, start: int = 0) -> tuple[Picture, ...]:
+    """Camera line-1 is easy; on line-2 one red is missed (not drawn) and one blue is a false alarm (not marked)."""
+    red, blue = (10, 10, 40, 50), (50, 20, 90, 60)
+    return (
+        picture(folder, start, {"red": red}, {"red": red}),
+        picture(folder, start + 1, {"red": red, "blue": blue}, {"red": red, "blue": blue}),
+        picture(folder, start + 2, {"blue": blue}, {"blue": blue, "red": red}, camera="line-2"),
+        picture(folder, start + 3, {"red": red, "blue": blue}, {"red": red}, camera="line-2"),
+    )
+
+
+def lineage() -> Lineage:
+    return Lineage(
+        evaluation_id=RUN,
+        training_run_id=RUN,
+        dataset_version_id=RUN,
+        dataset_version=3,
+        split_counts={"train": 10, "val": 4, "test": 4},
+        backend="ultralytics",
+        licence="AGPL-3.0",
+        base_weights=None,
+        device="cpu",
+        training_seconds=120.0,
+        seed=0,
+        hyperparameters={"epochs": 3},
+        requested_by="rule:automatic",
+        reason="a model was trained",
+    )
+
+
+@pytest.fixture
+def assignment(tmp_path: Path) -> Assignment:
+    model = colour_detector(tmp_path / "best.onnx", CLASSES)
+    return Assignment(
+        workflow="colours",
+        title=Words("Colours", "颜色"),
+        class_titles={"red": Words("Red", "红色"), "blue": Words("Blue", "蓝色")},
+        classes=CLASSES,
+        rules=GateRules(),
+        model=Contender("run", model, "a" * 64, CLASSES),
+        champion=None,
+        pictures={"test": four_pictures(tmp_path), "val": four_pictures(tmp_path, start=10)},
+        dropped_annotations=0,
+        lineage=lineage(),
+        folder=tmp_path,
+        threads=1,
+        language="en",
+        gallery=12,
+        evaluated_at=NOON,
+    )
+
+
+def quiet(stage: str, done: int, total: int) -> None:
+    pass
+
+
+def champion_of(assignment: Assignment, **changes: object) -> Champion:
+    path = colour_detector(assignment.folder / "champion.onnx", CLASSES, **changes)  # pyright: ignore[reportArgumentType]
+    return Champion("colours", 2, Contender("champion", path, "b" * 64, CLASSES, {"red": 0.45, "blue": 0.45}))
+
+
+def test_known_detections_give_the_metrics_worked_out_by_hand(assignment: Assignment) -> None:
+    found = judge(assignment, quiet)
+
+    # red: 3 said, all right, 4 marked. AP = 76 of 101 recall points (0 ... 0.75) at precision 1.
+    # blue: 3 said (all 0.9, so one threshold), 2 right in the order right, right, wrong, 2 marked: AP 1.
+    assert found.per_class["red"]["map50"] == pytest.approx(76 / 101)
+    assert found.per_class["blue"]["map50"] == pytest.approx(1.0)
+    assert found.metrics["map50"] == pytest.approx((76 / 101 + 1) / 2)
+    assert found.metrics["map50_95"] == pytest.approx((76 / 101 + 1) / 2), "boxes are exact to the pixel"
+    assert (found.metrics["precision"], found.metrics["recall"]) == pytest.approx((5 / 6, 5 / 6))
+    assert (found.metrics["images"], found.metrics["annotations"]) == (4, 6)
+    assert found.per_camera["line-1"]["f1"] == 1
+    assert found.per_camera["line-2"]["f1"] == pytest.approx(2 * 2 / (3 + 3))
+    assert (found.split, found.passed) == ("test", True)
+    assert found.operating_confidence == pytest.approx({"red": 0.45, "blue": 0.45})
+    assert found.reasons == ("not compared with a champion: this workflow has none yet",)
+
+
+def test_the_working_confidence_comes_from_val_even_where_test_would_choose_another(
+    assignment: Assignment, tmp_path: Path
+) -> None:
+    # In val blue is never marked beside red, so nothing shows what a good confidence for blue is: test has to.
+    red = (10, 10, 40, 50)
+    only_red = (picture(tmp_path, 30, {"red": red}, {"red": red}),)
+    found = judge(replace(assignment, pictures={"test": assignment.pictures["test"], "val": only_red}), quiet)
+
+    assert any("blue was chosen on the test split" in reason for reason in found.reasons)
+    report = json.loads((tmp_path / "report.json").read_bytes())
+    assert report["protocol"]["operating_confidence_from"] == "val"
+
+
+def test_val_stands_in_for_an_empty_test_split_and_says_so(assignment: Assignment) -> None:
+    found = judge(replace(assignment, pictures={"test": (), "val": assignment.pictures["val"]}), quiet)
+
+    assert found.split == "val"
+    assert "measured on the validation split: the test split is empty" in found.reasons
+
+
+def test_a_dataset_version_without_evaluation_pictures_is_refused_with_what_to_do(assignment: Assignment) -> None:
+    with pytest.raises(Permanent, match="splits test and val.*build again"):
+        judge(replace(assignment, pictures={"test": (), "val": ()}), quiet)
+
+
+def test_a_worse_champion_is_beaten_by_the_measured_difference(assignment: Assignment) -> None:
+    champion = champion_of(assignment, blind_to=("red",))
+    found = judge(replace(assignment, champion=champion, rules=GateRules(maximum_drop={"map50": 0.0})), quiet)
+
+    assert found.champion_metrics is not None
+    assert found.comparison is not None
+    assert found.champion_metrics["map50"] == pytest.approx(0.5)
+    assert found.comparison["map50"] == pytest.approx((76 / 101 + 1) / 2 - 0.5)
+    assert found.passed
+
+
+def test_a_better_champion_holds_the_model_back_overall_and_by_camera(assignment: Assignment, tmp_path: Path) -> None:
+    blind = colour_detector(tmp_path / "blind.onnx", CLASSES, blind_to=("red",))
+    rules = GateRules(minimum={"map50": 0.6}, maximum_drop={"map50": 0.05}, maximum_camera_drop=0.1)
+    judged = replace(
+        assignment, model=replace(assignment.model, path=blind), champion=champion_of(assignment), rules=rules
+    )
+    found = judge(judged, quiet)
+
+    assert not found.passed
+    assert found.reasons[0] == "map50 0.50 is below the minimum 0.60"
+    assert found.reasons[1] == "map50 0.500 is 0.38 below the champion colours@2 (0.876); 0.05 is allowed"
+    assert [reason.split(" is ")[0] for reason in found.reasons[2:]] == [
+        "map50 on camera line-1 0.500",
+        "map50 on camera line-2 0.500",
+    ]
+
+
+def test_a_champion_with_other_classes_is_not_compared(assignment: Assignment, tmp_path: Path) -> None:
+    path = colour_detector(tmp_path / "champion.onnx", ("red", "blue", "green"))
+    champion = Champion("colours", 2, Contender("champion", path, "b" * 64, ("red", "blue", "green")))
+    found = judge(replace(assignment, champion=champion, rules=GateRules(maximum_drop={"map50": 0.0})), quiet)
+
+    assert found.passed
+    assert found.champion_metrics is None
+    assert "it knows the classes red, blue, green, this model red, blue" in found.reasons[0]
+
+
+def test_a_champion_whose_file_is_broken_blocks_rules_about_drops_only(assignment: Assignment, tmp_path: Path) -> None:
+    (tmp_path / "champion.onnx").write_bytes(b"no model")
+    champion = Champion("colours", 2, Contender("champion", tmp_path / "champion.onnx", "b" * 64, CLASSES))
+    strict = judge(replace(assignment, champion=champion, rules=GateRules(maximum_drop={"map50": 0.1})), quiet)
+    lax = judge(replace(assignment, champion=champion), quiet)
+
+    assert (strict.passed, lax.passed) == (False, True)
+    assert "champion colours@2 could not be measured" in strict.reasons[0]
+
+
+def test_an_artifact_that_cameras_could_not_run_is_refused(assignment: Assignment, tmp_path: Path) -> None:
+    (tmp_path / "best.onnx").write_bytes(b"no model")
+    with pytest.raises(Permanent, match=r"can't be run"):
+        judge(assignment, quiet)
+
+
+def test_an_artifact_that_answers_with_unknown_classes_is_refused(assignment: Assignment, tmp_path: Path) -> None:
+    colour_detector(tmp_path / "best.onnx", CLASSES, last_index=7)
+    with pytest.raises(Permanent, match="class 7"):
+        judge(assignment, quiet)
+
+
+def test_a_sample_that_cannot_be_decoded_is_named(assignment: Assignment) -> None:
+    broken = assignment.pictures["test"][2]
+    broken.path.write_bytes(b"\xff\xd8\xff not a picture")
+    with pytest.raises(Permanent, match=str(broken.sample_id)):
+        judge(assignment, quiet)
+
+
+def test_report_json_follows_its_schema_and_names_the_worst_errors(assignment: Assignment, tmp_path: Path) -> None:
+    judge(replace(assignment, champion=champion_of(assignment, shift=30.0)), quiet)
+
+    report = TypeAdapter(Report).validate_json((tmp_path / "report.json").read_bytes())
+    assert report.schema == SCHEMA
+    kinds = {(each.mistake.kind, each.mistake.camera_id, each.uri) for each in report.mistakes}
+    assert kinds == {
+        ("missed", "line-2", "s3://camloop/snapshots/2.png"),
+        ("false", "line-2", "s3://camloop/snapshots/3.png"),
+    }
+    assert report.metrics.confusion.counts == ((3, 0, 1), (0, 2, 0), (0, 1, 0))
+    assert report.champion is not None
+    assert report.champion.differences["map50"].value == report.metrics.map50
+
+
+def test_the_page_stands_alone_in_both_languages(assignment: Assignment, tmp_path: Path) -> None:
+    judge(replace(assignment, title=Words("<b>Colours</b>", "颜色"), champion=champion_of(assignment)), quiet)
+
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert page.count("data:image/jpeg;base64,") == 2, "the two pictures with errors"
+    assert "<script" not in page
+    assert "http://" not in page
+    assert "https://" not in page
+    assert "&lt;b&gt;Colours&lt;/b&gt;" in page
+    assert "Passed: this model may go to the cameras" in page
+    assert "通过：该模型可以上线" in page
+    assert "漏检：红色" in page
+    assert "AGPL-3.0" in page
+
+
+def test_progress_is_told_picture_by_picture(assignment: Assignment) -> None:
+    told: list[tuple[str, int, int]] = []
+    judge(assignment, lambda *step: told.append(step))
+
+    assert ("looking at the pictures", 4, 4) in told
+    assert ("choosing the working confidence", 1, 4) in told
