@@ -37,6 +37,8 @@ async def clean_snapshot(
     settings: Annotated[Settings, Context()],
 ) -> None:
     """The snapshot becomes a sample, with a verdict, in every workflow it belongs to."""
+    # Before the inbox: without CloudEvents headers both messages would carry the id made from the snapshot's.
+    await store.check_content(event)
     if await store.has_handled(envelope):
         raise AlreadyHandled(f"cleaner has handled event {envelope.event_id}")
     workflows = await workflows_of(event, configuration)

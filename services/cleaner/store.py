@@ -38,8 +38,13 @@ class CleanerStore:
         """Say it when the transaction commits."""
         await outbox.add(connection, event, cause=cause)
 
+    async def check_content(self, snapshot: SnapshotCaptured) -> None:
+        """Raises `Conflict` when the id is taken by another picture, however the message calls itself."""
+        statement = "select sha256 from snapshot where snapshot_id = $1"
+        _check_same_content(snapshot, await self.pool.fetchval(statement, snapshot.snapshot_id))
+
     async def remember_snapshot(self, connection: Connection, snapshot: SnapshotCaptured) -> None:
-        """Raises `Conflict` when the id is taken by another picture."""
+        """Raises `Conflict` when the id was taken by another picture meanwhile."""
         await connection.execute(
             """
             insert into snapshot (snapshot_id, sha256, camera_id, captured_at) values ($1, $2, $3, $4)
@@ -51,11 +56,7 @@ class CleanerStore:
             snapshot.captured_at,
         )
         known = await connection.fetchval("select sha256 from snapshot where snapshot_id = $1", snapshot.snapshot_id)
-        if known != snapshot.image.sha256:
-            raise Conflict(
-                f"Snapshot {snapshot.snapshot_id!r} was captured before with other content (sha256 {known}):"
-                " give every snapshot an id of its own, unique among all cameras"
-            )
+        _check_same_content(snapshot, known)
 
     async def has_sample(self, connection: Connection, sample_id: UUID) -> bool:
         """Has this snapshot been cleaned for the workflow?"""
@@ -215,6 +216,14 @@ class CleanerStore:
             "select w.name, (select count(*) from sample s where s.workflow = w.name and s.waiting) n from workflow w"
         )
         return {row["name"]: row["n"] for row in rows}
+
+
+def _check_same_content(snapshot: SnapshotCaptured, known: str | None) -> None:
+    if known not in (None, snapshot.image.sha256):
+        raise Conflict(
+            f"Snapshot {snapshot.snapshot_id!r} was captured before with other content (sha256 {known}):"
+            " give every snapshot an id of its own, unique among all cameras"
+        )
 
 
 def _sample(row: asyncpg.Record, newest: asyncpg.Record | None) -> Sample:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import structlog
 from fastapi import APIRouter, Depends, Request
@@ -73,12 +73,29 @@ class SnapshotAccepted(Body):
 
 def _multipart() -> dict[str, Any]:
     schema = SnapshotMetadata.model_json_schema()
-    parts: dict[str, Any] = {"image": {"type": "string", "format": "binary"}, "metadata": schema}
+    parts: dict[str, Any] = {
+        "image": {"type": "string", "format": "binary"},
+        "metadata": _inlined(schema, schema.pop("$defs")),
+    }
     form = {"type": "object", "required": ["image"], "properties": parts}
     encoding = {"metadata": {"contentType": "application/json"}}
     return {
         "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": form, "encoding": encoding}}}
     }
+
+
+def _inlined(part: Any, definitions: dict[str, Any]) -> Any:
+    """The schema without references: they would point nowhere inside an OpenAPI document."""
+    if isinstance(part, list):
+        return [_inlined(each, definitions) for each in cast("list[Any]", part)]
+    if not isinstance(part, dict):
+        return part
+    fields = cast("dict[str, Any]", part)
+    reference = str(fields.get("$ref", "")).removeprefix("#/$defs/")
+    if reference in definitions:
+        return _inlined(definitions[reference], definitions)
+    # JsonValue may hold anything, itself too.
+    return {} if reference else {name: _inlined(each, definitions) for name, each in fields.items()}
 
 
 @router.post("/snapshots", status_code=202, openapi_extra=_multipart())
