@@ -27,7 +27,7 @@ Expectation = Literal["usable", "blurred", "dark", "overexposed", "near_duplicat
 
 LABELS: Mapping[Workflow, tuple[str, ...]] = {
     "hairnet": ("hairnet", "no_hairnet"),
-    "behavior": ("mask", "no_mask", "apron"),
+    "behavior": ("mask", "no_mask", "apron", "no_apron"),
 }
 _SUPERSAMPLE = 2
 _VISIBLE_ENOUGH = 0.65
@@ -180,22 +180,21 @@ def _draw_crew(canvas: Canvas, crew: Sequence[Person], workflow: Workflow) -> tu
     annotations: list[Annotation] = []
     drawn: list[tuple[int, int]] = []
     for number, person in enumerate(crew):
-        head, body, apron = 3 * number + 1, 3 * number + 2, 3 * number + 3
-        draw_person(canvas, person, head=head, body=body, apron=apron)
-        for label, owner in _labels(person, workflow, head=head, apron=apron):
+        head, torso, rest = 3 * number + 1, 3 * number + 2, 3 * number + 3
+        draw_person(canvas, person, head=head, torso=torso, rest=rest)
+        for label, owner in _labels(person, workflow, head=head, torso=torso):
             annotations.append(Annotation(label, _extent(canvas, owner)))
             drawn.append((owner, cv2.countNonZero(canvas.drawn_by(owner))))
     visible = min(cv2.countNonZero(canvas.drawn_by(owner)) / pixels for owner, pixels in drawn)
     return tuple(annotations), visible
 
 
-def _labels(person: Person, workflow: Workflow, *, head: int, apron: int) -> Iterator[tuple[str, int]]:
+def _labels(person: Person, workflow: Workflow, *, head: int, torso: int) -> Iterator[tuple[str, int]]:
     if workflow == "hairnet":
         yield ("no_hairnet" if person.hairnet is None else "hairnet"), head
         return
     yield ("mask" if person.mask else "no_mask"), head
-    if person.apron is not None:
-        yield "apron", apron
+    yield ("no_apron" if person.apron is None else "apron"), torso
 
 
 def _extent(canvas: Canvas, owner: int) -> Box:

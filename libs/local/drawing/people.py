@@ -59,16 +59,16 @@ def somebody(rng: np.random.Generator, aspect: float, *, from_behind: bool) -> P
     )
 
 
-def draw_person(canvas: Canvas, person: Person, *, head: int, body: int, apron: int) -> None:
-    """Draws one person over what is there; `head`, `body` and `apron` are the owners its pixels are given."""
-    _draw_body(canvas, person, body)
+def draw_person(canvas: Canvas, person: Person, *, head: int, torso: int, rest: int) -> None:
+    """Draws one person over what is there; `head`, `torso` (the apron, or else the coat) and `rest` own its pixels."""
+    _draw_body(canvas, person, rest, coat=rest if person.apron else torso)
     if person.apron is not None:
-        _draw_apron(canvas, person, person.apron, apron)
-    _draw_arms(canvas, person, body)
+        _draw_apron(canvas, person, person.apron, torso)
+    _draw_arms(canvas, person, rest)
     _draw_head(canvas, person, head)
 
 
-def _draw_body(canvas: Canvas, person: Person, owner: int) -> None:
+def _draw_body(canvas: Canvas, person: Person, owner: int, *, coat: int) -> None:
     x, y, s = person.x, person.y, person.size
     for side in (-1, 1):
         legs = ((x + side * 0.1 * s, y + 5 * s), (x + side * 1.3 * s, y + 5 * s))
@@ -86,9 +86,9 @@ def _draw_body(canvas: Canvas, person: Person, owner: int) -> None:
             (x - 1.45 * s, y + 6 * s),
         ),
         person.coat,
-        owner,
+        coat,
     )
-    canvas.line(((x, y + 1.2 * s), (x, y + 6 * s)), shade(person.coat, 0.8), 0.05 * s, owner)
+    canvas.line(((x, y + 1.2 * s), (x, y + 6 * s)), shade(person.coat, 0.8), 0.05 * s, coat)
 
 
 def _draw_apron(canvas: Canvas, person: Person, colour: Colour, owner: int) -> None:

@@ -75,6 +75,7 @@ class Plant:
         self.refusals: list[tuple[int, str]] = []
         self.unauthorised: list[str] = []
         self.linked_with_token: list[str] = []
+        self.upload_links: dict[str, tuple[str, str]] = {}
 
     def promote(self, version: int, *, truthful: bool = True) -> None:
         model = tiny_detector(96, 64, [[10, 10, 40, 50], [50, 12, 80, 60]])
@@ -153,8 +154,10 @@ class Plant:
         if path == "/v1/uploads":
             wanted = json.loads(body)
             self.received.append(wanted)
-            link = {"uri": f"s3://camloop/{wanted['sha256']}", "url": f"{self.url}/put/{wanted['sha256']}?signed=1"}
-            return 200, json.dumps(link | {"headers": {"Content-Type": wanted["content_type"]}}).encode()
+            own = (f"s3://camloop/{wanted['sha256']}", f"{self.url}/put/{wanted['sha256']}?signed=1")
+            uri, url = self.upload_links.get(wanted["sha256"], own)
+            link = {"uri": uri, "url": url, "headers": {"Content-Type": wanted["content_type"]}}
+            return 200, json.dumps(link).encode()
         parts = form_of(headers, body)
         metadata = json.loads(parts["metadata"])
         if self.refusals and self.refusals[0][1] in ("", metadata["snapshot_id"]):

@@ -4,17 +4,19 @@ import io
 import json
 from datetime import UTC, datetime, timedelta
 from itertools import combinations, pairwise
+from pathlib import Path
 
 import imagehash
 import numpy as np
 import pytest
 from PIL import Image
 
-from libs.common.workflows import CleaningRules
-from libs.local.scenes import LABELS, SceneShot, camera_series, draw_scene, write_shot
+from libs.common.workflows import load_workflow
+from libs.local.scenes import LABELS, SceneShot, Workflow, camera_series, draw_scene, write_shot
 from libs.vision.quality import decode_image, measure
 
-RULES = CleaningRules()
+WORKFLOWS = Path(__file__).parents[3] / "deploy/workflows"
+RULES = load_workflow(WORKFLOWS / "hairnet.yaml").cleaning
 SPOILED = {"blurred": 2, "dark": 2, "overexposed": 2, "near_duplicate": 2}
 
 
@@ -73,6 +75,11 @@ def test_a_head_with_a_hairnet_is_lighter_at_the_top_than_one_without() -> None:
     assert len(top["hairnet"]) > 8
     assert len(top["no_hairnet"]) > 8
     assert np.median(top["hairnet"]) > 1.2 * np.median(top["no_hairnet"])
+
+
+@pytest.mark.parametrize("workflow", list(LABELS))
+def test_the_labels_are_the_classes_of_the_workflow_that_ships(workflow: Workflow) -> None:
+    assert LABELS[workflow] == load_workflow(WORKFLOWS / f"{workflow}.yaml").class_names
 
 
 def test_behavior_scenes_hold_all_their_labels() -> None:
