@@ -69,8 +69,16 @@ async def provision(settings: CommonSettings, topics: Iterable[TopicSpec]) -> No
         missing = [topic for topic in topics if topic.name not in existing]
         if missing:
             await admin.create_topics([_new_topic(topic, settings.kafka_replication_factor) for topic in missing])
+            await _until_known(admin, {topic.name for topic in missing})
     finally:
         await admin.close()
+
+
+async def _until_known(admin: AIOKafkaAdminClient, names: set[str]) -> None:
+    # The controller answers before the broker's metadata has the topics; a consumer would complain until it has.
+    async with asyncio.timeout(30):
+        while not names <= set(await admin.list_topics()):  # noqa: ASYNC110 there is nothing to be told by
+            await asyncio.sleep(0.05)
 
 
 def _new_topic(topic: TopicSpec, replication: int) -> NewTopic:
