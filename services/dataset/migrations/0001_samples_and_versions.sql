@@ -54,9 +54,12 @@ create table place (
 );
 create index place_workflow on place (workflow, since);
 
+-- A number is bound to the bytes of one manifest before they are written: whoever writes there writes the same bytes.
 create table version_number (
-    workflow text primary key,
-    last int not null
+    workflow text not null,
+    number int not null,
+    manifest_sha256 text not null,
+    primary key (workflow, number)
 );
 
 create table dataset_version (

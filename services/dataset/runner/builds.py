@@ -1,8 +1,9 @@
 """Works on build jobs: draft, compare with the newest version, publish, all fenced by the job's lease.
 
-Why a manifest is never overwritten: a version number is taken by one attempt of one build, by compare-and-set, before
-anything is written under `v<number>/`, and only when nothing lies there yet. A worker that lost its lease keeps its number
-to itself: its transaction is refused, the number never becomes a version, and the next attempt takes another.
+Why a manifest is never overwritten with other bytes: before anything is written under `v<number>/`, the number is bound
+to the manifest's sha256 in a committed row, and only if nothing lies there yet. Bytes are deterministic, so an attempt that
+follows a dead one takes the same number, or, if samples have changed meanwhile, a new one. A worker that lost its lease can
+at most write the same bytes again; its transaction is refused.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ from libs.common.envelope import Envelope, stable_id, uuid7
 from libs.common.events import DatasetBuildFailed, DatasetBuilt, Media
 from libs.common.jobs import Jobs, Lease
 from libs.common.manifests import CONTENT_TYPE, SPLITS, read_raw_lines
-from libs.common.objects import Objects
+from libs.common.objects import Objects, file_sha256
 from libs.common.postgres import Connection
 from libs.common.runner import Pulse
 from libs.common.workflows import Workflow
@@ -32,6 +33,7 @@ from services.dataset.store.versions import Outdated, Version, VersionStore
 
 log = structlog.get_logger()
 TRIES = 5
+OCCUPIED = "occupied by bytes of an older database"
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ class Builder:
 
     async def _publish(self, task: Task, draft: Draft) -> None:
         changes = await self._changes(task.parent, draft)
-        number = await self._take_number(task.workflow.name)
+        number = await self._take_number(task, draft.path)
         manifest = await self.objects.put_file(manifest_key(task.workflow.name, number), draft.path, CONTENT_TYPE)
         version = _version(task, draft, changes, number, manifest)
         async with self.jobs.pool.acquire() as connection, connection.transaction():
@@ -144,12 +146,18 @@ class Builder:
     async def _manifest(self, version: Version) -> bytes:
         return await self.objects.get(version.manifest.uri, expected_sha256=version.manifest.sha256)
 
-    async def _take_number(self, workflow: str) -> int:
+    async def _take_number(self, task: Task, path: Path) -> int:
+        workflow, sha256 = task.workflow.name, await asyncio.to_thread(file_sha256, path)
+        above = task.parent.number if task.parent else 0
+        taken = await self.versions.number_taken_for(workflow, sha256, above=above)
+        if taken is not None:
+            return taken
         while True:
             number = await self.versions.next_number(workflow)
             # Asked before the number is taken: a store that is down costs no number.
-            occupied = await self.objects.exists(f"s3://{self.bucket}/{manifest_key(workflow, number)}")
-            if await self.versions.take_number(workflow, number) and not occupied:
+            if await self.objects.exists(f"s3://{self.bucket}/{manifest_key(workflow, number)}"):
+                await self.versions.take_number(workflow, number, OCCUPIED)
+            elif await self.versions.take_number(workflow, number, sha256):
                 return number
 
 

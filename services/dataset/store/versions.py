@@ -71,26 +71,29 @@ class VersionStore:
             raise NotFound(f"There is no dataset version {version_id}: list them at /v1/dataset-versions")
         return _version(row)
 
+    async def number_taken_for(self, workflow: str, sha256: str, *, above: int) -> int | None:
+        """The number an earlier attempt took for the very same bytes and did not live to use; None if there is none."""
+        return await self.pool.fetchval(
+            "select max(number) from version_number where workflow = $1 and manifest_sha256 = $2 and number > $3",
+            workflow,
+            sha256,
+            above,
+        )
+
     async def next_number(self, workflow: str) -> int:
         """The lowest number nobody has taken."""
-        last = await self.pool.fetchval("select last from version_number where workflow = $1", workflow)
-        return (last or 0) + 1
+        highest = await self.pool.fetchval("select max(number) from version_number where workflow = $1", workflow)
+        return (highest or 0) + 1
 
-    async def take_number(self, workflow: str, number: int) -> bool:
-        """Take a version number for one attempt of one build, for ever; False if somebody was faster.
-
-        What lies under `v<number>/` is written by that attempt alone: no other can ever overwrite it.
-        """
-        taken = await self.pool.fetchval(
-            """
-            insert into version_number (workflow, last) values ($1, $2)
-            on conflict (workflow) do update set last = excluded.last where version_number.last = excluded.last - 1
-            returning last
-            """,
+    async def take_number(self, workflow: str, number: int, sha256: str) -> bool:
+        """Bind a number to the bytes of one manifest, for ever; False if somebody was faster."""
+        status = await self.pool.execute(
+            "insert into version_number (workflow, number, manifest_sha256) values ($1, $2, $3) on conflict do nothing",
             workflow,
             number,
+            sha256,
         )
-        return taken is not None
+        return status == "INSERT 0 1"
 
     async def add(self, connection: Connection, version: Version) -> None:
         """Append to the chain. Raises `Outdated` if the parent has a child already."""

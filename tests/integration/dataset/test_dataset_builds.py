@@ -1,0 +1,370 @@
+"""Builds on real PostgreSQL and S3: what stands in a version, and that no crash or race makes a second one."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from json import loads
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from libs.common import jobs as job_queue
+from libs.common import objects
+from libs.common.configuration import Configuration, put_workflow
+from libs.common.events import Annotation, DatasetBuilt, Media, SampleApproved, SampleRejected, WorkflowChanged
+from libs.common.jobs import Jobs
+from libs.common.manifests import ManifestLine, read_manifest
+from libs.common.postgres import Pool, open_pool
+from libs.common.runner import JobRunner
+from libs.common.testing import NOON, envelope_for, media
+from services.dataset.domain.orders import KIND, BuildOrder
+from services.dataset.runner.builds import Builder
+from services.dataset.store.samples import SampleStore
+from services.dataset.store.versions import VersionStore
+
+pytestmark = pytest.mark.connected
+LEASE = timedelta(seconds=1)
+
+
+@dataclass
+class HaltingObjects:
+    """The real store; the first upload halts once until it is let go, as a slow or dying worker's would."""
+
+    store: objects.S3Objects
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+    go_on: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.store, name)
+
+    async def put_file(self, key: str, path: Path, content_type: str | None = None) -> Media:
+        self.reached.set()
+        await self.go_on.wait()
+        return await self.store.put_file(key, path, content_type)
+
+
+@dataclass
+class Plant:
+    """A workflow of its own with a builder, and what it said."""
+
+    pool: Pool
+    store: objects.S3Objects
+    workflow: str = field(default_factory=lambda: f"hairnet-{uuid4().hex[:8]}")
+    revision: int = 0
+    classes: tuple[str, ...] = ("worn", "missing")
+
+    @property
+    def samples(self) -> SampleStore:
+        return SampleStore(self.pool)
+
+    @property
+    def versions(self) -> VersionStore:
+        return VersionStore(self.pool)
+
+    def runner(self, owner: str = "worker-1", store: Any = None) -> JobRunner:
+        jobs = Jobs(self.pool, owner, LEASE)
+        configuration = Configuration(self.pool)
+        builder = Builder(self.samples, self.versions, store or self.store, configuration, jobs, self.store.bucket)
+        return JobRunner(jobs, KIND, builder.build, builder.fail, poll_seconds=0.05, retry_seconds=0.05)
+
+    async def configure(self, **dataset: Any) -> None:
+        self.revision += 1
+        title = {"en": "x", "zh": "x"}
+        definition = {
+            "name": self.workflow,
+            "title": title,
+            "task": "detection",
+            "classes": [{"id": i, "name": name, "title": title} for i, name in enumerate(self.classes)],
+            "dataset": {"minimum_samples": 6, "minimum_per_class": 1} | dataset,
+        }
+        event = WorkflowChanged(
+            workflow=self.workflow, revision=self.revision, definition=definition, changed_by="test"
+        )
+        async with self.pool.acquire() as connection:
+            await put_workflow(connection, event)
+
+    async def approve(self, number: int, *, revision: int = 1, label: str | None = None, **changes: Any) -> UUID:
+        values: dict[str, Any] = {
+            "sample_id": UUID(int=number),
+            "workflow": self.workflow,
+            "media": media(str(number).encode(), key=f"snapshots/{number}.jpg"),
+            "camera_id": f"line-{number % 3}",
+            "captured_at": NOON + timedelta(minutes=number),
+            "annotations": (Annotation(label=label or self.classes[number % 2], box=(1, 2, 30, 40.5)),),
+            "annotation_revision": revision,
+            "approved_by": "rule:annotated",
+            "leakage_group": f"line-{number % 3}/{number // 6}",
+        }
+        event = SampleApproved(**(values | changes))
+        envelope = envelope_for(event, time=NOON + timedelta(minutes=revision))
+        async with self.samples.transaction(envelope) as unit:
+            await self.samples.add_approval(unit, event, envelope)
+        return event.sample_id
+
+    async def reject(self, number: int) -> None:
+        event = SampleRejected(sample_id=UUID(int=number), workflow=self.workflow, reason="reviewer")
+        envelope = envelope_for(event, time=NOON + timedelta(hours=1))
+        async with self.samples.transaction(envelope) as unit:
+            await self.samples.add_rejection(unit, event, envelope)
+
+    async def order(self, *, requested_by: str | None = "user:li") -> UUID:
+        order = BuildOrder(uuid4(), self.workflow, "because", uuid4(), "correlation", requested_by)
+        async with self.pool.acquire() as connection:
+            await job_queue.enqueue(
+                connection,
+                job_id=order.build_id,
+                kind=KIND,
+                spec=order.spec(),
+                dedupe_key=str(order.build_id),
+                reason="test",
+            )
+        return order.build_id
+
+    async def build(self, **changes: Any) -> UUID:
+        build_id = await self.order(**changes)
+        assert await self.runner().run_one()
+        return build_id
+
+    async def said(self, topic: str = "dataset.built") -> list[dict[str, Any]]:
+        rows = await self.pool.fetch("select value, headers from outbox where topic = $1 order by seq", topic)
+        return [loads(row["value"]) | {"headers": row["headers"]} for row in rows]
+
+    async def built(self) -> list[DatasetBuilt]:
+        return [DatasetBuilt.model_validate(event) for event in await self.said()]
+
+    async def lines(self, event: DatasetBuilt) -> list[ManifestLine]:
+        return list(read_manifest(await self.store.get(event.manifest.uri, expected_sha256=event.manifest.sha256)))
+
+    async def job_state(self, job_id: UUID) -> tuple[str, str]:
+        row = await self.pool.fetchrow("select state, reason from job where id = $1", job_id)
+        return row["state"], row["reason"]
+
+
+@pytest.fixture
+async def plant(database, settings) -> AsyncIterator[Plant]:
+    await database.migrate("dataset")
+    pool = await open_pool(database.dsn, "dataset")
+    store = objects.connect(settings)
+    await store.ensure_bucket()
+    plant = Plant(pool, store)
+    await plant.configure()
+    yield plant
+    await pool.close()
+
+
+async def test_a_first_version_holds_every_sample_once_in_order(plant: Plant) -> None:
+    for number in range(60):
+        await plant.approve(number)
+    build_id = await plant.build()
+    [event] = await plant.built()
+    lines = await plant.lines(event)
+    assert [line.sample_id for line in lines] == [UUID(int=number) for number in range(60)]
+    assert event.manifest.uri.endswith(f"/datasets/{plant.workflow}/v1/manifest.jsonl.zst")
+    assert (event.version, event.parent_version, event.reused, event.added) == (1, None, False, 60)
+    assert event.classes == ("worn", "missing")
+    assert event.boxes_per_class == {"worn": 30, "missing": 30}
+    assert event.counts == {split: sum(line.split == split for line in lines) for split in ("train", "val", "test")}
+    assert all(event.counts.values())
+    assert lines[1].annotations == (Annotation(label="missing", box=(1, 2, 30, 40.5)),)
+    assert (lines[1].annotated_by, lines[1].annotation_revision) == ("rule:annotated", 1)
+    assert event.requested_by == "user:li"
+    assert await plant.job_state(build_id) == ("succeeded", "done")
+    [(workflow, reason, _)] = await plant.versions.outlooks()
+    assert (workflow, reason) == (plant.workflow, "version 1 is up to date")
+
+
+async def test_the_announcement_names_its_cause(plant: Plant) -> None:
+    for number in range(20):
+        await plant.approve(number)
+    build_id = await plant.build()
+    [event] = await plant.said()
+    spec = await plant.pool.fetchval("select spec from job where id = $1", build_id)
+    assert event["headers"]["causationid"] == spec["cause_id"]
+    assert event["headers"]["correlationid"] == "correlation"
+
+
+async def test_nothing_new_is_the_same_version_again(plant: Plant) -> None:
+    for number in range(20):
+        await plant.approve(number)
+    await plant.build()
+    await plant.build()
+    first, again = await plant.built()
+    assert again == first.model_copy(update={"reused": True, "added": 0})
+    assert len(await plant.versions.all_of(plant.workflow)) == 1
+
+
+async def test_changes_that_cancel_out_are_the_same_version_again(plant: Plant) -> None:
+    for number in range(20):
+        await plant.approve(number)
+    await plant.build()
+    await plant.approve(50)
+    await plant.reject(50)
+    await plant.build()
+    first, again = await plant.built()
+    assert again.reused
+    assert again.dataset_version_id == first.dataset_version_id
+    assert await plant.samples.pending_work() == []
+
+
+async def test_a_second_version_knows_its_parent_and_differences(plant: Plant) -> None:
+    for number in range(20):
+        await plant.approve(number)
+    await plant.build()
+    await plant.approve(30)
+    await plant.approve(3, revision=2, label="worn")
+    await plant.reject(4)
+    await plant.build()
+    first, second = await plant.built()
+    assert (second.version, second.parent_version) == (2, 1)
+    assert (second.added, second.removed, second.changed) == (1, 1, 1)
+    version = await plant.versions.find(second.dataset_version_id)
+    assert await plant.versions.changes(version, after=None, limit=10) == [
+        (UUID(int=3), "changed"),
+        (UUID(int=4), "removed"),
+        (UUID(int=30), "added"),
+    ]
+    before = {line.sample_id: line for line in await plant.lines(first)}
+    after = {line.sample_id: line for line in await plant.lines(second)}
+    assert all(before[i].split == after[i].split for i in before.keys() & after.keys())
+    parent = await plant.versions.find(first.dataset_version_id)
+    assert len(await plant.versions.changes(parent, after=None, limit=100)) == 20
+
+
+async def test_a_sample_that_comes_back_has_its_old_split(plant: Plant) -> None:
+    for number in range(30):
+        await plant.approve(number)
+    await plant.build()
+    await plant.reject(7)
+    await plant.build()
+    await plant.approve(7, revision=100)
+    await plant.build()
+    first, _, third = [{line.sample_id: line for line in await plant.lines(e)} for e in await plant.built()]
+    assert third[UUID(int=7)].split == first[UUID(int=7)].split
+
+
+async def test_unknown_labels_are_left_out_and_said(plant: Plant) -> None:
+    for number in range(20):
+        await plant.approve(number)
+    odd = await plant.approve(40, label="beard")
+    await plant.build()
+    [event] = await plant.built()
+    assert event.left_out == {"unknown_label": 1}
+    assert sum(event.counts.values()) == 20
+    assert await plant.versions.left_out(event.dataset_version_id, after=None, limit=5) == [(odd, "unknown_label")]
+
+
+async def test_other_classes_are_another_version_of_the_same_samples(plant: Plant) -> None:
+    for number in range(20):
+        await plant.approve(number)
+    await plant.build()
+    plant.classes = ("worn", "missing", "beard")
+    await plant.configure(minimum_per_class=0)
+    await plant.build()
+    first, second = await plant.built()
+    assert (second.version, second.reused, second.classes) == (2, False, plant.classes)
+    assert first.manifest.sha256 == second.manifest.sha256
+
+
+async def test_a_request_that_cannot_be_met_fails_with_what_to_do(plant: Plant) -> None:
+    for number in range(3):
+        await plant.approve(number)
+    build_id = await plant.build()
+    [event] = await plant.said("dataset.build_failed")
+    assert event["build_id"] == str(build_id)
+    assert "3 usable samples, at least 6 are needed: approve 3 more" in event["reason"]
+    assert (await plant.job_state(build_id))[0] == "failed"
+    assert await plant.said() == []
+
+
+async def test_one_leakage_group_is_no_dataset(plant: Plant) -> None:
+    for number in range(12):
+        await plant.approve(number, leakage_group="line-1/12", camera_id="line-1")
+    await plant.build()
+    [event] = await plant.said("dataset.build_failed")
+    assert "fewer leakage groups" in event["reason"]
+
+
+async def test_a_build_of_the_policy_that_finds_too_little_waits_quietly(plant: Plant) -> None:
+    await plant.approve(1)
+    build_id = await plant.build(requested_by=None)
+    assert (await plant.job_state(build_id))[0] == "succeeded"
+    assert await plant.said() == []
+    assert await plant.said("dataset.build_failed") == []
+    [(workflow, reason, _)] = await plant.versions.outlooks()
+    assert workflow == plant.workflow
+    assert "1 usable samples" in reason
+
+
+async def test_a_cancelled_builder_gives_back_and_another_builds_the_one_version(plant: Plant) -> None:
+    for number in range(20):
+        await plant.approve(number)
+    build_id = await plant.order()
+    halting = HaltingObjects(plant.store)
+    first = asyncio.ensure_future(plant.runner(store=halting).run_one())
+    await halting.reached.wait()
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    assert await plant.job_state(build_id) == ("queued", "given back: the worker shuts down")
+    assert await plant.runner("worker-2").run_one()
+    [event] = await plant.built()
+    assert (event.version, len(await plant.lines(event))) == (1, 20)
+
+
+async def test_a_zombie_builder_changes_nothing(plant: Plant) -> None:
+    for number in range(20):
+        await plant.approve(number)
+    await plant.order()
+    halting = HaltingObjects(plant.store)
+    zombie = plant.runner(store=halting)
+    zombie.jobs = replace(zombie.jobs, lease=timedelta(hours=1))  # it does not beat while it is frozen
+    frozen = asyncio.ensure_future(zombie.run_one())
+    await halting.reached.wait()
+    await plant.pool.execute("update job set lease_until = now() - interval '1 s'")
+    await plant.approve(33)
+    assert await plant.runner("worker-2").run_one()
+    [event] = await plant.built()
+    halting.go_on.set()
+    await frozen
+    assert [e.dataset_version_id for e in await plant.built()] == [event.dataset_version_id]
+    assert len(await plant.versions.all_of(plant.workflow)) == 1
+    assert len(await plant.lines(event)) == 21  # with its digest: the zombie's 20 lines did not overwrite it
+
+
+async def test_two_requests_at_once_are_one_version(plant: Plant) -> None:
+    for number in range(20):
+        await plant.approve(number)
+    await plant.order()
+    await plant.order()
+    await asyncio.gather(plant.runner().run_one(), plant.runner("worker-2").run_one())
+    events = await plant.built()
+    assert sorted(event.reused for event in events) == [False, True]
+    assert len({event.dataset_version_id for event in events}) == 1
+    assert len(await plant.versions.all_of(plant.workflow)) == 1
+
+
+async def test_bytes_of_an_older_database_are_not_overwritten(plant: Plant) -> None:
+    for number in range(20):
+        await plant.approve(number)
+    old = await plant.store.put(f"datasets/{plant.workflow}/v1/manifest.jsonl.zst", b"old", "application/zstd")
+    await plant.build()
+    [event] = await plant.built()
+    assert (event.version, event.parent_version) == (2, None)
+    assert await plant.store.get(old.uri, expected_sha256=old.sha256) == b"old"
+
+
+async def test_same_samples_same_bytes(plant: Plant) -> None:
+    for _ in range(2):
+        for table in ("version_change", "version_left_out", "dataset_version", "place", "pending", "link", "sample"):
+            await plant.pool.execute(f"delete from {table}")
+        plant.workflow = f"hairnet-{uuid4().hex[:8]}"
+        await plant.configure()
+        for number in range(40):
+            await plant.approve(number)
+        await plant.build()
+    one, other = await plant.built()
+    assert one.workflow != other.workflow
+    assert one.manifest.sha256 == other.manifest.sha256
