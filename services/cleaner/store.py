@@ -12,6 +12,7 @@ from libs.common.envelope import Envelope
 from libs.common.errors import Conflict, Transient
 from libs.common.events import Annotation, Detection, Event, Media, ReviewSubmitted, SnapshotCaptured, as_values
 from libs.common.postgres import Connection, Pool
+from services.cleaner.domain.looks import BANDS, band_probes
 from services.cleaner.domain.reviews import Ruling
 from services.cleaner.domain.samples import Sample
 
@@ -70,16 +71,12 @@ class CleanerStore:
         """The sample of the same camera and workflow that looks most alike, at most `distance` bits away."""
         return await connection.fetchval(
             """
-            select sample_id from sample
-            where workflow = $1 and camera_id = $2 and look is not null and verdict <> 'rejected' and sample_id <> $3
-                and bit_count((look # $4)::bit(64)) <= $5
-            order by bit_count((look # $4)::bit(64)), sample_id limit 1
+            select sample_id from alike($1, $2, $3, $4, $5, $6, $7) join sample using (sample_id)
+            where sample_id <> $8 and camera_id = $9 order by distance, sample_id limit 1
             """,
-            sample.workflow,
-            sample.camera_id,
+            *_search(sample, distance),
             sample.sample_id,
-            sample.look,
-            distance,
+            sample.camera_id,
         )
 
     async def near_duplicates(self, connection: Connection, sample: Sample, distance: int) -> tuple[UUID, ...]:
@@ -90,18 +87,14 @@ class CleanerStore:
         rows = await connection.fetch(
             """
             select sample_id from (
-                select sample_id, leakage_group, bit_count((look # $3)::bit(64)) as distance, row_number() over (
-                    partition by leakage_group order by bit_count((look # $3)::bit(64)), sample_id) as place
-                from sample
-                where workflow = $1 and look is not null and verdict <> 'rejected' and sample_id <> $2
-                    and bit_count((look # $3)::bit(64)) <= $4
-            ) alike
+                select sample_id, distance,
+                    row_number() over (partition by leakage_group order by distance, sample_id) as place
+                from alike($1, $2, $3, $4, $5, $6, $7) join sample using (sample_id) where sample_id <> $8
+            ) found
             where place <= 3 order by distance, sample_id
             """,
-            sample.workflow,
+            *_search(sample, distance),
             sample.sample_id,
-            sample.look,
-            distance,
         )
         return tuple(row["sample_id"] for row in rows)
 
@@ -216,6 +209,12 @@ class CleanerStore:
             "select w.name, (select count(*) from sample s where s.workflow = w.name and s.waiting) n from workflow w"
         )
         return {row["name"]: row["n"] for row in rows}
+
+
+def _search(sample: Sample, distance: int) -> tuple[object, ...]:
+    """The arguments of `alike`."""
+    probes = None if sample.look is None else band_probes(sample.look, distance)
+    return (sample.workflow, sample.look, distance, *(probes or [None] * BANDS))
 
 
 def _check_same_content(snapshot: SnapshotCaptured, known: str | None) -> None:

@@ -34,9 +34,41 @@ create table sample (
     check ((verdict = 'rejected') = (reason is not null))
 );
 create index sample_waiting on sample (workflow, priority desc) where waiting;
--- Everything a search by look reads, so that it never touches the table.
-create index sample_look on sample (workflow, camera_id) include (look, sample_id, leakage_group)
+-- A search by look reads one of four bands of 16 bits from an index, and the whole look beside it: never the table.
+create index sample_look_1 on sample (workflow, (((look >> 48) & 65535)::int)) include (look, sample_id)
     where look is not null and verdict <> 'rejected';
+create index sample_look_2 on sample (workflow, (((look >> 32) & 65535)::int)) include (look, sample_id)
+    where look is not null and verdict <> 'rejected';
+create index sample_look_3 on sample (workflow, (((look >> 16) & 65535)::int)) include (look, sample_id)
+    where look is not null and verdict <> 'rejected';
+create index sample_look_4 on sample (workflow, ((look & 65535)::int)) include (look, sample_id)
+    where look is not null and verdict <> 'rejected';
+
+-- Samples that may be learned from and look alike, with the bits they differ by. band_1 .. band_4: the values each band
+-- may have (services/cleaner/domain/looks.py); null: every look of the workflow is read.
+-- Measured on 2 cores with 1,000,000 looks, at most 10 bits: 7 ms, and 300 to 500 ms without bands.
+create function alike(of_workflow text, to_look bigint, within int, band_1 int[], band_2 int[], band_3 int[], band_4 int[])
+returns table (sample_id uuid, distance int) language sql stable as $$
+    select s.sample_id, bit_count((s.look # to_look)::bit(64))::int from sample s
+    where s.workflow = of_workflow and s.look is not null and s.verdict <> 'rejected'
+        and ((s.look >> 48) & 65535)::int = any(band_1) and bit_count((s.look # to_look)::bit(64)) <= within
+    union
+    select s.sample_id, bit_count((s.look # to_look)::bit(64))::int from sample s
+    where s.workflow = of_workflow and s.look is not null and s.verdict <> 'rejected'
+        and ((s.look >> 32) & 65535)::int = any(band_2) and bit_count((s.look # to_look)::bit(64)) <= within
+    union
+    select s.sample_id, bit_count((s.look # to_look)::bit(64))::int from sample s
+    where s.workflow = of_workflow and s.look is not null and s.verdict <> 'rejected'
+        and ((s.look >> 16) & 65535)::int = any(band_3) and bit_count((s.look # to_look)::bit(64)) <= within
+    union
+    select s.sample_id, bit_count((s.look # to_look)::bit(64))::int from sample s
+    where s.workflow = of_workflow and s.look is not null and s.verdict <> 'rejected'
+        and (s.look & 65535)::int = any(band_4) and bit_count((s.look # to_look)::bit(64)) <= within
+    union
+    select s.sample_id, bit_count((s.look # to_look)::bit(64))::int from sample s
+    where band_1 is null and s.workflow = of_workflow and s.look is not null and s.verdict <> 'rejected'
+        and bit_count((s.look # to_look)::bit(64)) <= within
+$$;
 
 create table annotation (
     sample_id uuid not null references sample,

@@ -76,7 +76,7 @@ async def test_bytes_that_are_no_picture_are_rejected_not_parked(cleaner: Cleane
 async def test_the_same_scene_on_the_same_camera_is_a_duplicate(
     cleaner: Cleaner, picture: Callable[..., bytes]
 ) -> None:
-    first, second = await cleaner.capture(picture(1)), await cleaner.capture(picture(1, gain=0.97))
+    first, second = await cleaner.capture(picture(1)), await cleaner.capture(picture(1, quality=90))
     await cleaner.clean(first)
     await cleaner.clean(second)
     rejected = cleaner.store.said[1]
@@ -88,7 +88,7 @@ async def test_the_same_scene_on_another_camera_is_kept_and_linked(
     cleaner: Cleaner, picture: Callable[..., bytes]
 ) -> None:
     first = await cleaner.capture(picture(1), annotations=())
-    second = await cleaner.capture(picture(1, gain=0.97), camera_id="line-2", annotations=())
+    second = await cleaner.capture(picture(1, quality=90), camera_id="line-2", annotations=())
     await cleaner.clean(first)
     await cleaner.clean(second)
     assert [type(event) for event in cleaner.store.said] == [SampleApproved, SampleApproved]
@@ -174,7 +174,7 @@ async def test_the_same_snapshot_may_join_another_workflow_later(
 
 async def test_an_approved_review_links_what_arrived_meanwhile(cleaner: Cleaner, picture: Callable[..., bytes]) -> None:
     first = await cleaner.capture(picture(1))
-    second = await cleaner.capture(picture(1, gain=0.97), camera_id="line-2", annotations=())
+    second = await cleaner.capture(picture(1, quality=90), camera_id="line-2", annotations=())
     await cleaner.clean(first)
     await cleaner.clean(second)
     await cleaner.review(sample_id_of("hairnet", first.snapshot_id), "approve", annotations=(HAIRNET,))
