@@ -105,9 +105,12 @@ class Parking:
         dead = is_permanent(error) or attempt >= self.attempts
         partition = (record.topic, record.partition)
         if dead:
-            self._count_dead(partition, envelope)
+            self._require_closed(partition, envelope)
         async with self.pool.acquire() as connection:
             await self._insert(connection, record, envelope, attempt=attempt, dead=dead, error=error)
+        if dead:
+            # Counted once it is parked: while PostgreSQL is down the same message comes again and again.
+            self.breaker.record(partition, dead=True)
         counter = telemetry.dead_lettered if dead else telemetry.retried
         counter.labels(self.consumer, envelope.topic).inc()
         log.warning(
@@ -118,14 +121,13 @@ class Parking:
             partition=record.partition,
             offset=record.offset,
             event_id=str(envelope.event_id),
-            error=str(error)[:ERROR_TEXT],
+            error=storable(str(error)[:ERROR_TEXT]),
         )
 
-    def _count_dead(self, partition: tuple[str, int], envelope: Envelope) -> None:
+    def _require_closed(self, partition: tuple[str, int], envelope: Envelope) -> None:
         if self.breaker.is_open(partition):
             telemetry.breaker_open.labels(self.consumer).set(1)
-            raise BreakerOpen(f"Dead-lettering of {envelope.topic} for {self.consumer} is stopped: too many in a row")
-        self.breaker.record(partition, dead=True)
+            raise BreakerOpen(f"Dead-lettering of {envelope.topic} for {self.consumer} is stopped: too many failures")
 
     async def _insert(
         self,
@@ -171,11 +173,16 @@ def parked_headers(
         "x-origin-topic": own.get("x-origin-topic", envelope.topic),
         "x-origin-partition": own.get("x-origin-partition", str(record.partition)),
         "x-origin-offset": own.get("x-origin-offset", str(record.offset)),
-        "x-error": f"{type(error).__name__}: {error}"[:ERROR_TEXT].replace("\x00", ""),
+        "x-error": storable(f"{type(error).__name__}: {error}"[:ERROR_TEXT]),
         "x-consumer": consumer,
     }
-    kept = {name: text.replace("\x00", "") for name, text in own.items()}
+    kept = {storable(name): storable(text) for name, text in own.items()}
     return {"ce_id": str(envelope.event_id), "ce_source": envelope.source, **kept, **origin}
+
+
+def storable(text: str) -> str:
+    """Text that jsonb takes: no NUL, no half of a surrogate pair (both arrive in junk, and in errors that quote it)."""
+    return text.replace("\x00", "").encode(errors="replace").decode()
 
 
 def readable(raw: bytes | None) -> bytes:
@@ -232,7 +239,10 @@ class RetryOrDeadLetter(BaseMiddleware[Any, Any]):
         except Exception as error:
             # PostgreSQL is down, or the breaker is open: the offset stays, the pause is the back-pressure.
             log.error(
-                "message_held", error=str(error), cause=str(exc_val)[:ERROR_TEXT], topic=origin_topic(self.msg.topic)
+                "message_held",
+                error=str(error),
+                cause=storable(str(exc_val)[:ERROR_TEXT]),
+                topic=origin_topic(self.msg.topic),
             )
             await asyncio.sleep(self.parking.pause_seconds)
             raise
