@@ -63,6 +63,14 @@ class CleaningRules(Part):
     approve: ApprovalRules = ApprovalRules()
     review_share: Share = 1.0
 
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.minimum_brightness >= self.maximum_brightness:
+            raise ValueError("minimum_brightness must be below maximum_brightness: no snapshot would pass")
+        if self.near_duplicate_distance < self.duplicate_distance:
+            raise ValueError("near_duplicate_distance must not be below duplicate_distance")
+        return self
+
 
 class SplitShares(Part):
     """Shares of train, val and test; they add up to 1."""
@@ -168,6 +176,8 @@ def load_workflow(path: Path) -> Workflow:
     """Read a workflow file. Raises `Permanent` with the mistake; the name inside must be the file's name."""
     try:
         definition = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Permanent(f"{path} cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise Permanent(f"{path} is no YAML: {error}") from error
     workflow = parse_workflow(definition, origin=str(path))
