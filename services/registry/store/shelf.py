@@ -41,7 +41,7 @@ class Shelf:
         metadata, abi = await self._complete_metadata(reservation, event, shipped[METADATA], f"{own}/{METADATA}")
         made = {name: file for name, file in shipped.items() if name != METADATA}
         kept = await self._keep_or_copy(reservation, made, root)
-        reports = await self._copy(report_files(event), own)
+        reports = await self._copy({n: file for n, file in report_files(event).items() if n not in shipped}, own)
         return Shelved((*kept, metadata, *reports), abi)
 
     async def _keep_or_copy(
