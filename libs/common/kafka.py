@@ -20,6 +20,8 @@ from libs.common.settings import CommonSettings
 from libs.common.telemetry import REGISTRY
 
 WIDE = ("snapshot.", "clip.", "sample.")
+# A parked message is the message and a few headers more: what the origin's topic took must fit here too.
+LARGEST_PARKED = 2 << 20
 PARKED_RETENTION_MS = str(30 * 24 * 3600 * 1000)
 DRAIN_SECONDS = 25.0
 REBALANCE_SECONDS = 60
@@ -55,7 +57,11 @@ def _event_topic(event: type[Event]) -> TopicSpec:
 
 def parked_topics(consumer: str, heard: Iterable[str]) -> list[TopicSpec]:
     """Retry and dead-letter topics of a consumer. Retries give up order, so few partitions do."""
-    configs = {"retention.ms": PARKED_RETENTION_MS, "compression.type": "producer"}
+    configs = {
+        "retention.ms": PARKED_RETENTION_MS,
+        "compression.type": "producer",
+        "max.message.bytes": str(LARGEST_PARKED),
+    }
     names = [name(topic, consumer) for topic in heard for name in (retry_topic, dlq_topic)]
     return [TopicSpec(name, 1, configs) for name in names]
 
@@ -114,6 +120,7 @@ def make_producer(settings: CommonSettings) -> AIOKafkaProducer:
         linger_ms=5,
         compression_type="lz4",
         request_timeout_ms=40_000,
+        max_request_size=LARGEST_PARKED,
     )
 
 

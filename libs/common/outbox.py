@@ -14,9 +14,11 @@ from uuid import UUID
 
 import asyncpg
 import structlog
+from aiokafka.errors import KafkaError
 
 from libs.common import telemetry
 from libs.common.envelope import Envelope, uuid7
+from libs.common.errors import Permanent
 from libs.common.events import Event, to_json
 from libs.common.postgres import Connection, role_of
 
@@ -24,6 +26,8 @@ log = structlog.get_logger()
 BATCH = 500
 POLL_SECONDS = 1.0
 CHANNEL = "camloop_outbox"
+# Kafka takes a MiB. One row too large would stop the relay and with it everything behind: refused where it is made.
+LARGEST_VALUE = 960_000
 
 INSERT = """
     insert into outbox (event_id, topic, key, headers, value, available_at)
@@ -54,16 +58,24 @@ async def add(
     event_id: UUID | None = None,
     available_at: datetime | None = None,
 ) -> UUID:
-    """Announce `event` when the caller's transaction commits. A given `event_id` makes the announcement idempotent."""
+    """Announce `event` when the caller's transaction commits. A given `event_id` makes the announcement idempotent.
+
+    Raises `Permanent` when the event is larger than Kafka takes.
+    """
     identity = event_id or uuid7()
     headers = envelope_headers(event, event_id=identity, cause=cause)
+    value = to_json(event)
+    if len(value) > LARGEST_VALUE:
+        raise Permanent(
+            f"The {event.topic} of {event.key} has {len(value)} bytes and {LARGEST_VALUE} fit: put the bulk into an object"
+        )
     await insert(
         connection,
         event_id=identity,
         topic=event.topic,
         key=event.key.encode(),
         headers=headers,
-        value=to_json(event),
+        value=value,
         available_at=available_at,
     )
     return identity
@@ -125,7 +137,7 @@ class Relay:
         while True:
             try:
                 await self._run_connected()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, KafkaError) as error:
                 self.connected = False
                 log.warning("outbox_relay_interrupted", error=str(error) or type(error).__name__)
                 await asyncio.sleep(POLL_SECONDS)
@@ -133,7 +145,9 @@ class Relay:
     async def _run_connected(self) -> None:
         # A connection of its own: the pool drops session locks and LISTEN when a connection returns to it.
         connection = await asyncpg.connect(
-            self.dsn, server_settings={"search_path": self.service, "role": role_of(self.service)}
+            self.dsn,
+            command_timeout=30,
+            server_settings={"search_path": self.service, "role": role_of(self.service)},
         )
         try:
             await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=dumps, decoder=loads)
