@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import NoError, TopicAlreadyExistsError, for_code
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaRouter
 from faststream.kafka.prometheus import KafkaPrometheusMiddleware
@@ -67,17 +68,28 @@ def parked_topics(consumer: str, heard: Iterable[str]) -> list[TopicSpec]:
 
 
 async def provision(settings: CommonSettings, topics: Iterable[TopicSpec]) -> None:
-    """Make the topics that are missing; those that exist stay as they are."""
+    """Make the topics that are missing; those that exist stay as they are. Raises `KafkaError` if the broker refuses."""
     admin = AIOKafkaAdminClient(**connection_arguments(settings))
     await admin.start()
     try:
         existing = set(await admin.list_topics())
         missing = [topic for topic in topics if topic.name not in existing]
         if missing:
-            await admin.create_topics([_new_topic(topic, settings.kafka_replication_factor) for topic in missing])
+            made = await admin.create_topics(
+                [_new_topic(topic, settings.kafka_replication_factor) for topic in missing]
+            )
+            _require_made(made)
             await _until_known(admin, {topic.name for topic in missing})
     finally:
         await admin.close()
+
+
+def _require_made(response: Any) -> None:
+    # aiokafka returns what the broker refused without raising it. Somebody else may have been faster.
+    for topic, code, *_ in response.topic_errors:
+        error = for_code(code)
+        if error not in (NoError, TopicAlreadyExistsError):
+            raise error(f"topic {topic} could not be made")
 
 
 async def _until_known(admin: AIOKafkaAdminClient, names: set[str]) -> None:
