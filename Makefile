@@ -5,7 +5,7 @@ export UV_PROJECT_ENVIRONMENT ?= .venv
 WORKFLOW ?= hairnet
 RUN = uv run --no-sync
 
-.PHONY: demo up down test check unit bench install docs gates
+.PHONY: demo up down test check unit bench install docs
 
 install: .venv/.synced
 
@@ -31,6 +31,9 @@ check: install     ## format, lint, types, import rules, unit and contract tests
 	uv lock --check
 	$(RUN) python docs/api/generate.py --check
 	$(RUN) pytest tests/unit tests/contracts -q
+
+bench: install     ## ratios against the other side, in the same run; never fails a build
+	$(RUN) python -m benchmarks
 
 unit: install
 	$(RUN) pytest tests/unit tests/contracts -q

@@ -1,0 +1,1 @@
+"""Measurements, each as a ratio to the other side in the same run. They never fail a build."""
