@@ -1,0 +1,60 @@
+"""Ids, keys and clocks of uploads."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from libs.common.errors import Conflict, Permanent
+from libs.common.testing import NOON, media
+from services.ingest.domain import Receipt, check_clock, check_same, check_workflow, object_key, snapshot_id_of
+
+RECEIPT = Receipt("s-1", "line-1", NOON, "hairnet", media())
+
+
+def test_the_same_picture_of_a_camera_at_a_time_has_one_id() -> None:
+    first = snapshot_id_of("line-1", NOON, "ab")
+    assert first == snapshot_id_of("line-1", NOON.astimezone(timezone(timedelta(hours=8))), "ab")
+    others = {
+        snapshot_id_of("line-2", NOON, "ab"),
+        snapshot_id_of("line-1", NOON + timedelta(milliseconds=1), "ab"),
+        snapshot_id_of("line-1", NOON, "cd"),
+    }
+    assert len(others | {first}) == 4
+
+
+@pytest.mark.parametrize(
+    ("workflow", "captured_at", "key"),
+    [
+        ("hairnet", datetime(2026, 3, 2, 12, tzinfo=UTC), "snapshots/hairnet/line-1/2026/03/02/s-1.jpg"),
+        (None, datetime(2026, 3, 2, 12, tzinfo=UTC), "snapshots/_/line-1/2026/03/02/s-1.jpg"),
+        (None, datetime(2026, 3, 2, 1, tzinfo=timezone(timedelta(hours=8))), "snapshots/_/line-1/2026/03/01/s-1.jpg"),
+    ],
+)
+def test_keys_name_workflow_camera_and_day_in_utc(workflow: str | None, captured_at: datetime, key: str) -> None:
+    assert object_key("line-1", captured_at, "s-1", "image/jpeg", workflow) == key
+
+
+@pytest.mark.parametrize(("ahead", "accepted"), [(-86400, True), (0, True), (300, True), (301, False)])
+def test_a_clock_may_be_a_little_ahead(ahead: float, accepted: bool) -> None:
+    if accepted:
+        check_clock(NOON + timedelta(seconds=ahead), NOON, tolerance_seconds=300)
+        return
+    with pytest.raises(Permanent, match="lies in the future"):
+        check_clock(NOON + timedelta(seconds=ahead), NOON, tolerance_seconds=300)
+
+
+def test_an_id_stands_for_one_picture_of_one_camera() -> None:
+    check_same(RECEIPT, replace(RECEIPT, captured_at=NOON + timedelta(hours=1)))
+    with pytest.raises(Conflict, match="exists with other content"):
+        check_same(RECEIPT, replace(RECEIPT, image=media(b"other")))
+    with pytest.raises(Conflict, match="of another camera"):
+        check_same(RECEIPT, replace(RECEIPT, camera_id="line-2"))
+
+
+def test_a_workflow_name_is_checked_once_some_are_known() -> None:
+    check_workflow(None, ["hairnet"])
+    check_workflow("hairnet", ["hairnet"])
+    check_workflow("hairnat", [])
+    with pytest.raises(Permanent, match="'hairnat' does not exist; known are hairnet"):
+        check_workflow("hairnat", ["hairnet"])
