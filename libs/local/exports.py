@@ -61,9 +61,12 @@ async def _fetch(lines: Sequence[ManifestLine], objects: Objects, cache: Path, s
             await objects.get_file(line.media.uri, cache / file_name(line), expected_sha256=line.media.sha256)
             step()
 
-    async with asyncio.TaskGroup() as group:
-        for _ in range(min(_AT_ONCE, len(lines))):
-            group.create_task(worker())
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(_AT_ONCE, len(lines))):
+                group.create_task(worker())
+    except ExceptionGroup as troubles:
+        raise troubles.exceptions[0] from None  # the others say the same of other objects
 
 
 def _item(line: ManifestLine, cache: Path) -> ExportItem:

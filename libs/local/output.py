@@ -40,7 +40,7 @@ def fail(what: str, *, as_json: bool = False, code: int = 1) -> NoReturn:
     raise typer.Exit(code)
 
 
-def pairs(values: Mapping[str, object]) -> str:
+def pairs(values: Mapping[Any, object]) -> str:
     """`a=1 b=2`, numbers short."""
     return " ".join(f"{name}={_short(value)}" for name, value in values.items())
 
