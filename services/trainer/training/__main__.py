@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import json
+import os
 import sys
 import traceback
 from contextlib import suppress
@@ -39,6 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(spec_file: Path, reporter: Reporter) -> int:
     """Train as the file says; every outcome is reported as the last line. Returns the exit code."""
+    # Since 1.29 ONNX Runtime's Linux wheels keep a device id in the home folder and report home; read when imported.
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     try:
         reporter.listen_for_signals()
         spec = read_spec(spec_file)
