@@ -113,23 +113,37 @@ def _pending(service: str, done: dict[str, str]) -> list[Migration]:
     return [migration for migration in known if migration.name not in done]
 
 
-async def open_pool(dsn: str, service: str, *, minimum: int = 1, maximum: int = 8) -> Pool:
-    """A pool whose connections act as the service's role in the service's schema; checks that migrations were applied."""
-    pool = await asyncpg.create_pool(
-        dsn,
-        min_size=minimum,
-        max_size=maximum,
-        init=_use_json,
-        command_timeout=60,
-        server_settings={
-            "search_path": service,
-            "role": role_of(service),
-            "application_name": f"camloop-{service}",
-            # An open write transaction holds every relay of the server back.
-            "idle_in_transaction_session_timeout": "60s",
-        },
-    )
-    await _check_schema(pool, service)
+async def open_pool(dsn: str, service: str, *, minimum: int = 1, maximum: int = 8, notify: bool = True) -> Pool:
+    """A pool whose connections act as the service's role in the service's schema.
+
+    Raises `MigrationError` unless all migrations were applied. Without `notify`, outbox rows wake nobody.
+    """
+    server_settings = {
+        "search_path": service,
+        "role": role_of(service),
+        "application_name": f"camloop-{service}",
+        # An open write transaction holds every relay of the server back.
+        "idle_in_transaction_session_timeout": "60s",
+        "camloop.outbox_notify": "on" if notify else "off",
+    }
+    try:
+        pool = await asyncpg.create_pool(
+            dsn,
+            min_size=minimum,
+            max_size=maximum,
+            init=_use_json,
+            command_timeout=60,
+            server_settings=server_settings,
+        )
+    except asyncpg.InvalidParameterValueError as error:
+        if role_of(service) not in str(error):
+            raise
+        raise _not_migrated(service, ["everything"]) from error
+    try:
+        await _check_schema(pool, service)
+    except BaseException:
+        await pool.close()
+        raise
     return pool
 
 
@@ -139,12 +153,16 @@ async def _use_json(connection: Connection) -> None:
 
 async def _check_schema(pool: Pool, service: str) -> None:
     async with pool.acquire() as connection:
-        missing = _pending(service, await _applied(connection))
+        try:
+            missing = _pending(service, await _applied(connection))
+        except asyncpg.UndefinedTableError as error:
+            raise _not_migrated(service, ["everything"]) from error
     if missing:
-        await pool.close()
-        raise MigrationError(
-            f"Schema {service} lacks {', '.join(m.name for m in missing)}. Run: uv run camloop migrate"
-        )
+        raise _not_migrated(service, [migration.name for migration in missing])
+
+
+def _not_migrated(service: str, missing: Sequence[str]) -> MigrationError:
+    return MigrationError(f"Schema {service} lacks {', '.join(missing)}. Run: uv run camloop migrate")
 
 
 async def migrate_all(dsn: str, services: Sequence[str]) -> dict[str, list[str]]:
