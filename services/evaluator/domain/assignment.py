@@ -8,9 +8,8 @@ from typing import Literal
 from uuid import UUID
 
 from libs.common.errors import Permanent
-from libs.common.workflows import GateRules
 from libs.vision.boxes import Annotation
-from services.evaluator.domain.gate import Obstacle
+from services.evaluator.domain.gate import Obstacle, Rules
 from services.evaluator.domain.words import Words
 
 EvaluatedSplit = Literal["test", "val"]
@@ -86,7 +85,7 @@ class Assignment:
     title: Words
     class_titles: Mapping[str, Words]
     classes: tuple[str, ...]
-    rules: GateRules
+    rules: Rules
     model: Contender
     champion: Champion | None
     pictures: Mapping[EvaluatedSplit, tuple[Picture, ...]]

@@ -12,10 +12,16 @@ from services.evaluator.domain.words import Words
 from services.evaluator.report import charts
 from services.evaluator.report.content import Report
 from services.evaluator.report.pictures import GalleryPicture
-from services.evaluator.report.sentences import conclusions, headline, mistake_words
+from services.evaluator.report.sentences import conclusions, headline, mistake_words, signed_number
 
 ABSENT = "–"
-HEADLINE_METRICS = ("map50", "map50_95", "precision", "recall", "f1")
+METRIC_NAMES = {
+    "map50": Words("mAP50", "mAP50"),
+    "map50_95": Words("mAP50-95", "mAP50-95"),
+    "precision": Words("Is right (precision)", "正确率（精确率）"),
+    "recall": Words("Finds (recall)", "检出率（召回率）"),
+    "f1": Words("Both (F1)", "综合（F1）"),
+}
 
 
 def render(report: Report, pictures: Sequence[GalleryPicture], *, first: Literal["en", "zh"]) -> str:
@@ -30,7 +36,7 @@ def render(report: Report, pictures: Sequence[GalleryPicture], *, first: Literal
             headline=headline(report),
             conclusions=conclusions(report),
             titles=titles,
-            metric_names=HEADLINE_METRICS,
+            metric_names=METRIC_NAMES,
             lines=charts.curve_lines(report.metrics),
             cells=charts.heat_map(report.metrics.confusion),
             pictures=pictures,
@@ -48,7 +54,13 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        score=score, percent=percent, signed=signed, moment=moment, hours=hours, size_of_difference=size_of_difference
+        score=score,
+        percent=percent,
+        signed=signed,
+        points=points,
+        moment=moment,
+        hours=hours,
+        size_of_difference=size_of_difference,
     )
     return environment
 
@@ -69,7 +81,12 @@ def percent(value: float | None) -> str:
 
 def signed(value: float | None) -> str:
     """+0.031, or a dash."""
-    return ABSENT if value is None else f"{value:+.3f}".replace("-", "−")
+    return ABSENT if value is None else signed_number(value)
+
+
+def points(value: float | None) -> str:
+    """A difference of shares in percentage points: +3.1, or a dash."""
+    return ABSENT if value is None else f"{100 * value:+.1f}".replace("-", "−")
 
 
 def size_of_difference(value: float | None) -> Literal["better", "worse", "same"]:

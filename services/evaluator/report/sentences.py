@@ -55,26 +55,26 @@ def _against(champion: ChampionPart, difference: Difference) -> Words:
     name = champion.reference
     if difference.value is None:
         return Words(en=f"It can't be compared with {name} in mAP50.", zh=f"无法与 {name} 比较 mAP50。")
-    change = f"mAP50 {difference.value:+.3f}"
+    change = f"mAP50 {signed_number(difference.value)}"
     if difference.low is None or difference.high is None:
         return Words(
             en=f"Against the model that runs now ({name}): {change}; too few pictures to say whether that is chance.",
             zh=f"与现役模型 {name} 相比：{change}；图片太少，无法判断是否为偶然。",
         )
-    likely = f"{difference.low:+.3f} … {difference.high:+.3f}"
+    likely = f"{signed_number(difference.low)} … {signed_number(difference.high)}"
     if difference.low > 0:
         return Words(
             en=f"It is better than the model that runs now ({name}): {change}, likely {likely}.",
-            zh=f"它优于现役模型 {name}：{change}，可信区间 {likely}。",
+            zh=f"它优于现役模型 {name}：{change}，置信区间 {likely}。",
         )
     if difference.high < 0:
         return Words(
             en=f"It is worse than the model that runs now ({name}): {change}, likely {likely}.",
-            zh=f"它不如现役模型 {name}：{change}，可信区间 {likely}。",
+            zh=f"它不如现役模型 {name}：{change}，置信区间 {likely}。",
         )
     return Words(
         en=f"It is about as good as the model that runs now ({name}): {change}, likely {likely}, so it may be chance.",
-        zh=f"它与现役模型 {name} 相当：{change}，可信区间 {likely}，差异可能是偶然。",
+        zh=f"它与现役模型 {name} 相当：{change}，置信区间 {likely}，差异可能是偶然。",
     )
 
 
@@ -88,6 +88,11 @@ def mistake_words(titles: dict[str, Words], mistake: Mistake) -> Words:
     if mistake.kind == "false":
         return Words(en=f"false alarm: {said.en} ({sure})", zh=f"误报：{said.zh}（{sure}）")
     return Words(en=f"took {truth.en} for {said.en} ({sure})", zh=f"把{truth.zh}当成了{said.zh}（{sure}）")
+
+
+def signed_number(value: float) -> str:
+    """+0.031 or −0.031, with a minus sign as in print."""
+    return f"{value:+.3f}".replace("-", "−")
 
 
 def _title(label: str | None, titles: dict[str, Words]) -> Words:

@@ -41,7 +41,8 @@ class Cache:
         fresh = desk / f"{sha256}.{uuid4().hex}"
         await _download(objects, uri, fresh, sha256=sha256, size=size)
         stored.parent.mkdir(parents=True, exist_ok=True)
-        os.link(fresh, laid_out) if not laid_out.exists() else None
+        if not laid_out.exists():
+            os.link(fresh, laid_out)
         fresh.replace(stored)
         return laid_out
 

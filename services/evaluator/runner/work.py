@@ -21,6 +21,7 @@ from libs.common.postgres import Connection
 from libs.common.runner import Pulse
 from libs.common.workflows import Workflow
 from services.evaluator.domain.assignment import Assignment, Champion, Judgement, Lineage
+from services.evaluator.domain.gate import Rules
 from services.evaluator.domain.words import Words
 from services.evaluator.runner.cache import Cache
 from services.evaluator.runner.child import Tell, judging_child
@@ -97,7 +98,7 @@ class EvaluationRunner:
             title=Words(workflow.title.en, workflow.title.zh),
             class_titles={each.name: Words(each.title.en, each.title.zh) for each in workflow.classes},
             classes=trained.dataset.classes,
-            rules=workflow.gate,
+            rules=Rules(**workflow.gate.model_dump()),
             model=model,
             champion=champion,
             pictures=pictures,

@@ -1,13 +1,24 @@
 """A detector without torch whose answers are known, and pictures to show it: coloured rectangles on grey."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+from uuid import UUID
 
 import cv2
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from libs.vision.boxes import Annotation
+from services.evaluator.domain.assignment import Assignment, Contender, Lineage, Picture
+from services.evaluator.domain.gate import Rules
+from services.evaluator.domain.words import Words
+
+CLASSES = ("red", "blue")
+RUN = UUID("11111111-2222-3333-4444-555555555555")
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+Boxes = dict[str, tuple[int, int, int, int]]
 SIDE = 96
 COLOURS = {"red": (0, 0, 255), "blue": (255, 0, 0), "green": (0, 255, 0)}  # BGR, as OpenCV draws
 _WEIGHTS = {"red": (1, -1, -1), "blue": (-1, -1, 1), "green": (-1, 1, -1)}  # of R, G, B
@@ -84,3 +95,66 @@ def drawn_picture(boxes: dict[str, tuple[int, int, int, int]], *, side: int = SI
     done, data = cv2.imencode(".png", canvas)
     assert done
     return data.tobytes()
+
+
+def picture(folder: Path, number: int, drawn: Boxes, marked: Boxes, *, camera: str = "line-1") -> Picture:
+    path = folder / f"{number}.png"
+    path.write_bytes(drawn_picture(drawn))
+    truth = tuple(Annotation(label, tuple(map(float, box))) for label, box in marked.items())
+    return Picture(UUID(int=number), camera, NOON, path, f"s3://camloop/snapshots/{number}.png", truth)
+
+
+def four_pictures(folder: Path, *, start: int = 0) -> tuple[Picture, ...]:
+    """Camera line-1 is easy; on line-2 one red is missed (not drawn) and one blue is a false alarm (not marked)."""
+    red, blue = (10, 10, 40, 50), (50, 20, 90, 60)
+    return (
+        picture(folder, start, {"red": red}, {"red": red}),
+        picture(folder, start + 1, {"red": red, "blue": blue}, {"red": red, "blue": blue}),
+        picture(folder, start + 2, {"blue": blue}, {"blue": blue, "red": red}, camera="line-2"),
+        picture(folder, start + 3, {"red": red, "blue": blue}, {"red": red}, camera="line-2"),
+    )
+
+
+def lineage() -> Lineage:
+    return Lineage(
+        evaluation_id=RUN,
+        training_run_id=RUN,
+        dataset_version_id=RUN,
+        dataset_version=3,
+        split_counts={"train": 10, "val": 4, "test": 4},
+        backend="ultralytics",
+        licence="AGPL-3.0",
+        base_weights=None,
+        device="cpu",
+        training_seconds=120.0,
+        seed=0,
+        hyperparameters={"epochs": 3},
+        requested_by="rule:automatic",
+        reason="a model was trained",
+    )
+
+
+def four_picture_assignment(folder: Path) -> Assignment:
+    """A detector of red and blue, the four pictures as test and again as val, no champion, no rules."""
+    model = colour_detector(folder / "best.onnx", CLASSES)
+    return Assignment(
+        workflow="colours",
+        title=Words("Colours", "颜色"),
+        class_titles={"red": Words("Red", "红色"), "blue": Words("Blue", "蓝色")},
+        classes=CLASSES,
+        rules=Rules(),
+        model=Contender("run", model, "a" * 64, CLASSES),
+        champion=None,
+        pictures={"test": four_pictures(folder), "val": four_pictures(folder, start=10)},
+        dropped_annotations=0,
+        lineage=lineage(),
+        folder=folder,
+        threads=1,
+        language="en",
+        gallery=12,
+        evaluated_at=NOON,
+    )
+
+
+def quiet(stage: str, done: int, total: int) -> None:
+    pass

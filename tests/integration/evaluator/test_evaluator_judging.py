@@ -2,89 +2,18 @@
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
-from uuid import UUID
 
 import pytest
-from evaluator_kit import colour_detector, drawn_picture
+from evaluator_kit import CLASSES, colour_detector, picture, quiet
 from pydantic import TypeAdapter
 
 from libs.common.errors import Permanent
-from libs.common.workflows import GateRules
-from libs.vision.boxes import Annotation
-from services.evaluator.domain.assignment import Assignment, Champion, Contender, Lineage, Picture
+from services.evaluator.domain.assignment import Assignment, Champion, Contender
+from services.evaluator.domain.gate import Rules
 from services.evaluator.domain.words import Words
 from services.evaluator.report.content import SCHEMA, Report
 from services.evaluator.runner.judging import judge
-
-CLASSES = ("red", "blue")
-RUN = UUID("11111111-2222-3333-4444-555555555555")
-NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
-Boxes = dict[str, tuple[int, int, int, int]]
-
-
-def picture(folder: Path, number: int, drawn: Boxes, marked: Boxes, *, camera: str = "line-1") -> Picture:
-    path = folder / f"{number}.png"
-    path.write_bytes(drawn_picture(drawn))
-    truth = tuple(Annotation(label, tuple(map(float, box))) for label, box in marked.items())
-    return Picture(UUID(int=number), camera, NOON, path, f"s3://camloop/snapshots/{number}.png", truth)
-
-
-def four_pictures(folder: Path, *, start: int = 0) -> tuple[Picture, ...]:
-    """Camera line-1 is easy; on line-2 one red is missed (not drawn) and one blue is a false alarm (not marked)."""
-    red, blue = (10, 10, 40, 50), (50, 20, 90, 60)
-    return (
-        picture(folder, start, {"red": red}, {"red": red}),
-        picture(folder, start + 1, {"red": red, "blue": blue}, {"red": red, "blue": blue}),
-        picture(folder, start + 2, {"blue": blue}, {"blue": blue, "red": red}, camera="line-2"),
-        picture(folder, start + 3, {"red": red, "blue": blue}, {"red": red}, camera="line-2"),
-    )
-
-
-def lineage() -> Lineage:
-    return Lineage(
-        evaluation_id=RUN,
-        training_run_id=RUN,
-        dataset_version_id=RUN,
-        dataset_version=3,
-        split_counts={"train": 10, "val": 4, "test": 4},
-        backend="ultralytics",
-        licence="AGPL-3.0",
-        base_weights=None,
-        device="cpu",
-        training_seconds=120.0,
-        seed=0,
-        hyperparameters={"epochs": 3},
-        requested_by="rule:automatic",
-        reason="a model was trained",
-    )
-
-
-@pytest.fixture
-def assignment(tmp_path: Path) -> Assignment:
-    model = colour_detector(tmp_path / "best.onnx", CLASSES)
-    return Assignment(
-        workflow="colours",
-        title=Words("Colours", "颜色"),
-        class_titles={"red": Words("Red", "红色"), "blue": Words("Blue", "蓝色")},
-        classes=CLASSES,
-        rules=GateRules(),
-        model=Contender("run", model, "a" * 64, CLASSES),
-        champion=None,
-        pictures={"test": four_pictures(tmp_path), "val": four_pictures(tmp_path, start=10)},
-        dropped_annotations=0,
-        lineage=lineage(),
-        folder=tmp_path,
-        threads=1,
-        language="en",
-        gallery=12,
-        evaluated_at=NOON,
-    )
-
-
-def quiet(stage: str, done: int, total: int) -> None:
-    pass
 
 
 def champion_of(assignment: Assignment, **changes: object) -> Champion:
@@ -110,10 +39,21 @@ def test_known_detections_give_the_metrics_worked_out_by_hand(assignment: Assign
     assert found.reasons == ("not compared with a champion: this workflow has none yet",)
 
 
-def test_the_working_confidence_comes_from_val_even_where_test_would_choose_another(
+def test_val_chooses_the_working_confidence_not_test(assignment: Assignment, tmp_path: Path) -> None:
+    # Every detection has confidence 0.6. In test blue is found, so test would choose 0.3; in val blue is never where
+    # it is marked, so nothing speaks for any confidence and the default stays.
+    red, blue, elsewhere = (10, 10, 40, 50), (50, 20, 90, 60), (60, 70, 90, 95)
+    drawn = {"red": red, "blue": elsewhere}
+    val = tuple(picture(tmp_path, 40 + at, drawn, {"red": red, "blue": blue}) for at in range(2))
+    colour_detector(tmp_path / "best.onnx", CLASSES, confidence=0.6)
+    found = judge(replace(assignment, pictures={"test": assignment.pictures["test"], "val": val}), quiet)
+
+    assert found.operating_confidence == pytest.approx({"red": 0.3, "blue": 0.5})
+
+
+def test_a_class_that_val_does_not_show_gets_its_working_confidence_from_test_and_the_report_says_so(
     assignment: Assignment, tmp_path: Path
 ) -> None:
-    # In val blue is never marked beside red, so nothing shows what a good confidence for blue is: test has to.
     red = (10, 10, 40, 50)
     only_red = (picture(tmp_path, 30, {"red": red}, {"red": red}),)
     found = judge(replace(assignment, pictures={"test": assignment.pictures["test"], "val": only_red}), quiet)
@@ -131,13 +71,13 @@ def test_val_stands_in_for_an_empty_test_split_and_says_so(assignment: Assignmen
 
 
 def test_a_dataset_version_without_evaluation_pictures_is_refused_with_what_to_do(assignment: Assignment) -> None:
-    with pytest.raises(Permanent, match="splits test and val.*build again"):
+    with pytest.raises(Permanent, match=r"splits test and val.*build again"):
         judge(replace(assignment, pictures={"test": (), "val": ()}), quiet)
 
 
 def test_a_worse_champion_is_beaten_by_the_measured_difference(assignment: Assignment) -> None:
     champion = champion_of(assignment, blind_to=("red",))
-    found = judge(replace(assignment, champion=champion, rules=GateRules(maximum_drop={"map50": 0.0})), quiet)
+    found = judge(replace(assignment, champion=champion, rules=Rules(maximum_drop={"map50": 0.0})), quiet)
 
     assert found.champion_metrics is not None
     assert found.comparison is not None
@@ -148,7 +88,7 @@ def test_a_worse_champion_is_beaten_by_the_measured_difference(assignment: Assig
 
 def test_a_better_champion_holds_the_model_back_overall_and_by_camera(assignment: Assignment, tmp_path: Path) -> None:
     blind = colour_detector(tmp_path / "blind.onnx", CLASSES, blind_to=("red",))
-    rules = GateRules(minimum={"map50": 0.6}, maximum_drop={"map50": 0.05}, maximum_camera_drop=0.1)
+    rules = Rules(minimum={"map50": 0.6}, maximum_drop={"map50": 0.05}, maximum_camera_drop=0.1)
     judged = replace(
         assignment, model=replace(assignment.model, path=blind), champion=champion_of(assignment), rules=rules
     )
@@ -166,7 +106,7 @@ def test_a_better_champion_holds_the_model_back_overall_and_by_camera(assignment
 def test_a_champion_with_other_classes_is_not_compared(assignment: Assignment, tmp_path: Path) -> None:
     path = colour_detector(tmp_path / "champion.onnx", ("red", "blue", "green"))
     champion = Champion("colours", 2, Contender("champion", path, "b" * 64, ("red", "blue", "green")))
-    found = judge(replace(assignment, champion=champion, rules=GateRules(maximum_drop={"map50": 0.0})), quiet)
+    found = judge(replace(assignment, champion=champion, rules=Rules(maximum_drop={"map50": 0.0})), quiet)
 
     assert found.passed
     assert found.champion_metrics is None
@@ -176,7 +116,7 @@ def test_a_champion_with_other_classes_is_not_compared(assignment: Assignment, t
 def test_a_champion_whose_file_is_broken_blocks_rules_about_drops_only(assignment: Assignment, tmp_path: Path) -> None:
     (tmp_path / "champion.onnx").write_bytes(b"no model")
     champion = Champion("colours", 2, Contender("champion", tmp_path / "champion.onnx", "b" * 64, CLASSES))
-    strict = judge(replace(assignment, champion=champion, rules=GateRules(maximum_drop={"map50": 0.1})), quiet)
+    strict = judge(replace(assignment, champion=champion, rules=Rules(maximum_drop={"map50": 0.1})), quiet)
     lax = judge(replace(assignment, champion=champion), quiet)
 
     assert (strict.passed, lax.passed) == (False, True)

@@ -67,7 +67,7 @@ class Bus:
 
     async def answer(self, kind: type[Said], run_id: UUID, *, number: int = 1) -> Said:
         async with asyncio.timeout(60):
-            while len(self.about(kind, run_id)) < number:
+            while len(self.about(kind, run_id)) < number:  # noqa: ASYNC110 a list tells nobody
                 await asyncio.sleep(0.02)
         return self.about(kind, run_id)[number - 1]
 
@@ -344,5 +344,5 @@ async def _is(ask: Callable[[], Awaitable[object]], wanted: object) -> bool:
 
 async def _until(true: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(30):
-        while not await true():
+        while not await true():  # noqa: ASYNC110 a database tells nobody
             await asyncio.sleep(0.05)
