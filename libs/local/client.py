@@ -62,6 +62,13 @@ class Client:
             "GET", path, params={name: str(value) for name, value in query.items() if value is not None}
         )
 
+    def rows(self, path: str, **query: object) -> list[dict[str, Any]]:
+        """GET a list, bare or as the only list in an object."""
+        found = self.get(path, **query)
+        if isinstance(found, dict):
+            found = next((value for value in cast("dict[str, Any]", found).values() if isinstance(value, list)), [])
+        return cast("list[dict[str, Any]]", found)
+
     def post(self, path: str, body: object = None) -> Any:
         """POST a JSON body."""
         return self.request("POST", path, json=body if body is not None else {})

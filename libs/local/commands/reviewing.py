@@ -1,0 +1,69 @@
+"""`review`: the queue of samples a person has to look at, on a screen without pictures."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from libs.local.connections import console
+from libs.local.output import Json, answer, fail, table
+from libs.local.recordings import BadSidecar, read_labels
+
+app = typer.Typer()
+review = typer.Typer(no_args_is_help=True, help="Samples that wait for a person.")
+app.add_typer(review, name="review")
+Sample = Annotated[str, typer.Argument(metavar="SAMPLE")]
+Reviewer = Annotated[str, typer.Option("--by", help="Who decides.")]
+Comment = Annotated[str | None, typer.Option("--comment", "-m")]
+
+
+@review.command("list")
+def show(
+    workflow: Annotated[str | None, typer.Option("--workflow", "-w")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=500)] = 20,
+    as_json: Json = False,
+) -> None:
+    """The queue, most urgent first."""
+    with console() as client:
+        found = client.rows("/api/reviews", workflow=workflow, limit=limit)
+    rows = [
+        (each["sample_id"], each["workflow"], each["camera_id"], each["priority"], each["reason"]) for each in found
+    ]
+    columns = ("sample", "workflow", "camera", "priority", "why")
+    answer(found, as_json=as_json, text=table(columns, rows) if rows else "Nothing waits for a person")
+
+
+@review.command("approve")
+def approve(
+    sample: Sample,
+    labels: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="JSON; without it the suggestions are confirmed.")
+    ] = None,
+    by: Reviewer = "command-line",
+    comment: Comment = None,
+    as_json: Json = False,
+) -> None:
+    """Approve a sample with these annotations, or with those it came with."""
+    try:
+        given = read_labels(labels).get("annotations", []) if labels else None
+    except BadSidecar as error:
+        fail(str(error), as_json=as_json)
+    _submit(sample, "approve", by, comment, annotations=given, as_json=as_json)
+
+
+@review.command("reject")
+def reject(sample: Sample, by: Reviewer = "command-line", comment: Comment = None, as_json: Json = False) -> None:
+    """Nothing is to be learned from this sample."""
+    _submit(sample, "reject", by, comment, annotations=[], as_json=as_json)
+
+
+def _submit(sample_id: str, decision: str, by: str, comment: str | None, *, annotations: object, as_json: bool) -> None:
+    with console() as client:
+        sample = client.get(f"/api/samples/{sample_id}")
+        if annotations is None:
+            shown = sample["annotations"] or sample["suggestions"]
+            annotations = [{"label": each["label"], "box": each["box"]} for each in shown]
+        body = {"sample_id": sample_id, "decision": decision, "annotations": annotations, "reviewer": by,
+                "based_on_revision": sample["revision"], "comment": comment}  # fmt: skip
+        told = client.post("/api/reviews", body)
+    answer(told, as_json=as_json, text=f"{decision}: {sample_id}")

@@ -1,0 +1,73 @@
+"""Follows a training run to its end: its log line by line, or its epochs as a bar."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from libs.local.client import Client, Refused
+from libs.local.output import errors, pairs
+
+ENDED = frozenset({"trained", "failed", "cancelled"})
+LOOK_SECONDS = 1.0
+_SHOWN_METRICS = ("map50", "map50_95")
+
+
+def follow_log(client: Client, run_id: str, *, follow: bool) -> Iterator[dict[str, Any]]:
+    """The lines of a run's log, in order; with `follow` until the run has ended."""
+    after = 0
+    while True:
+        ended = not follow or _state(client, run_id) in ENDED  # asked first: the last lines come with the end
+        while page := _log_after(client, run_id, after, patient=follow):
+            yield from page
+            after = page[-1]["position"]
+        if ended:
+            return
+        time.sleep(LOOK_SECONDS)
+
+
+def follow_progress(client: Client, run_id: str) -> dict[str, Any]:
+    """Wait until a run has ended, with a bar of its epochs on a terminal; returns the run."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[said]}"), TimeRemainingColumn())
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as progress:
+        task = progress.add_task("requested", total=None, said="")
+        while (run := _run(client, run_id)).get("state") not in ENDED:
+            metrics = {name: value for name, value in (run.get("metrics") or {}).items() if name in _SHOWN_METRICS}
+            said = (
+                f"epoch {run['epoch']}/{run['epochs']} {pairs(metrics)}"
+                if run.get("epoch")
+                else run.get("reason") or ""
+            )
+            progress.update(
+                task,
+                description=run.get("state", ""),
+                total=run.get("epochs"),
+                completed=run.get("epoch") or 0,
+                said=said,
+            )
+            time.sleep(LOOK_SECONDS)
+    return run
+
+
+def _log_after(client: Client, run_id: str, after: int, *, patient: bool) -> list[dict[str, Any]]:
+    try:
+        return client.rows(f"/api/runs/{run_id}/logs", after=after)
+    except Refused as error:
+        if patient and error.status == 404:
+            return []
+        raise
+
+
+def _run(client: Client, run_id: str) -> dict[str, Any]:
+    """Empty as long as the console has not heard of it: what was asked for takes a moment to come round."""
+    try:
+        return client.get(f"/api/runs/{run_id}")
+    except Refused as error:
+        if error.status == 404:
+            return {}
+        raise
+
+
+def _state(client: Client, run_id: str) -> str | None:
+    return _run(client, run_id).get("state")
