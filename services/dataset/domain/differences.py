@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
+from libs.common.manifests import ID_PLACE
+
 Difference = Literal["added", "removed", "changed"]
-# Every line begins `{"sample_id":"<36 characters>"`: the id is its first field.
-ID_PLACE = slice(len('{"sample_id":"'), len('{"sample_id":"') + 36)
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,14 @@
 -- A sample as this service heard of it. Approval and rejection may arrive in any order: the newest approval (highest
 -- revision) is kept, and the last word (by the time it was said) decides whether the sample is live.
+-- line: the sample's part of its manifest line, written once on arrival; labels: one per box.
 create table sample (
     sample_id uuid primary key,
     workflow text not null,
-    kind text,
-    media jsonb,
+    line text,
     camera_id text,
     captured_at timestamptz,
-    annotations jsonb,
     labels text[] not null default '{}',
     annotation_revision int,
-    approved_by text,
     leakage_group text,
     approved_at timestamptz,
     rejected_at timestamptz,

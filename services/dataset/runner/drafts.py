@@ -2,21 +2,20 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from json import dumps
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 from libs.common.errors import Permanent
-from libs.common.manifests import SPLITS, ManifestLine, ManifestWriter
+from libs.common.manifests import SPLITS, ManifestWriter, placed_line
 from libs.common.workflows import Workflow
 from services.dataset.domain.groups import UNKNOWN_LABEL, Assignment, Candidate, Place
 from services.dataset.domain.policy import empty_split, shortage
 from services.dataset.domain.splits import SplitPlan, plan_splits
-from services.dataset.store.samples import Look, SampleStore
+from services.dataset.store.samples import Look, SampleStore, StoredLine
 
 
 class TooLittle(Permanent):
@@ -46,10 +45,10 @@ async def draft_version(samples: SampleStore, workflow: Workflow, path: Path) ->
     async with samples.look(workflow.name) as look:
         seen = await look.pending_numbers()
         plan = await _plan(look, workflow)
-        lines = LineMaker(plan.places)
         with ManifestWriter(path) as writer:
-            async for rows in look.batches():
-                await asyncio.to_thread(writer.extend, lines.lines(rows))
+            lines = LineCounter(writer, plan.places)
+            async for batch in look.batches():
+                await asyncio.to_thread(lines.add, batch)
     return Draft(
         path=path,
         content_sha256=content_digest(workflow, writer.content_sha256),
@@ -92,35 +91,19 @@ def content_digest(workflow: Workflow, lines_sha256: str) -> str:
 
 
 @dataclass
-class LineMaker:
-    """Turns stored samples into manifest lines and counts them."""
+class LineCounter:
+    """Adds the lines of placed samples to a manifest and counts them."""
 
+    writer: ManifestWriter
     places: Mapping[UUID, Place]
     counts: Counter[str] = field(default_factory=Counter[str])
     boxes: Counter[str] = field(default_factory=Counter[str])
 
-    def lines(self, rows: Sequence[dict[str, Any]]) -> Iterator[ManifestLine]:
-        """A line for each row that has a place."""
-        for row in rows:
-            place = self.places.get(row["sample_id"])
-            if place is None:
-                continue
-            line = _line(row, place)
-            self.counts[place.split] += 1
-            self.boxes.update(annotation.label for annotation in line.annotations)
-            yield line
-
-
-def _line(row: dict[str, Any], place: Place) -> ManifestLine:
-    return ManifestLine(
-        sample_id=row["sample_id"],
-        kind=row["kind"],
-        media=row["media"],
-        camera_id=row["camera_id"],
-        captured_at=row["captured_at"],
-        annotations=row["annotations"],
-        annotation_revision=row["annotation_revision"],
-        annotated_by=row["approved_by"],
-        split=place.split,
-        leakage_group=place.group,
-    )
+    def add(self, samples: Sequence[StoredLine]) -> None:
+        """Write and count the samples that have a place."""
+        for sample_id, line, labels in samples:
+            place = self.places.get(sample_id)
+            if place is not None:
+                self.writer.add_raw(placed_line(line, place.split, place.group))
+                self.counts[place.split] += 1
+                self.boxes.update(labels)

@@ -1,17 +1,19 @@
 """Samples as they were heard of, what changed since the last version, and one consistent look at all of it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
 
 from libs.common import inbox
 from libs.common.envelope import Envelope
-from libs.common.events import SampleApproved, SampleRejected
+from libs.common.events import SampleApproved, SampleRejected, to_json
+from libs.common.manifests import SampleLine
 from libs.common.postgres import Connection, Pool
 from services.dataset.domain.groups import Assignment, Candidate, Place
 from services.dataset.domain.policy import Changes
@@ -22,18 +24,18 @@ BATCH = 2000
 # Later approvals win by revision, then by the time they were said: any order of arrival ends in the same row.
 APPROVE = """
     with approval as (
-        insert into sample (sample_id, workflow, kind, media, camera_id, captured_at, annotations, labels, annotation_revision,
-                            approved_by, leakage_group, approved_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, coalesce($12, now()))
-        on conflict (sample_id) do update set workflow = excluded.workflow, kind = excluded.kind, media = excluded.media,
-            camera_id = excluded.camera_id, captured_at = excluded.captured_at, annotations = excluded.annotations,
-            labels = excluded.labels, annotation_revision = excluded.annotation_revision,
-            approved_by = excluded.approved_by, leakage_group = excluded.leakage_group, approved_at = excluded.approved_at
+        insert into sample (sample_id, workflow, line, camera_id, captured_at, labels, annotation_revision, leakage_group,
+                            approved_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, coalesce($9, now()))
+        on conflict (sample_id) do update set workflow = excluded.workflow, line = excluded.line,
+            camera_id = excluded.camera_id, captured_at = excluded.captured_at, labels = excluded.labels,
+            annotation_revision = excluded.annotation_revision, leakage_group = excluded.leakage_group,
+            approved_at = excluded.approved_at
         where (excluded.annotation_revision, excluded.approved_at)
             > (coalesce(sample.annotation_revision, -1), coalesce(sample.approved_at, '-infinity'))
         returning sample_id, workflow
     )
-    insert into pending (sample_id, workflow, event_id, correlation_id) select sample_id, workflow, $13, $14 from approval
+    insert into pending (sample_id, workflow, event_id, correlation_id) select sample_id, workflow, $10, $11 from approval
     on conflict (sample_id) do update set number = default, changed_at = now(), event_id = excluded.event_id,
         correlation_id = excluded.correlation_id
 """
@@ -62,6 +64,14 @@ class PendingWork:
     now: datetime
 
 
+class StoredLine(NamedTuple):
+    """A sample's part of its manifest line, as JSON, and the label of each of its boxes."""
+
+    sample_id: UUID
+    line: str
+    labels: list[str]
+
+
 @dataclass(frozen=True)
 class Trigger:
     """The event that changed a sample last."""
@@ -83,19 +93,15 @@ class SampleStore:
 
     async def add_approval(self, connection: Connection, event: SampleApproved, envelope: Envelope) -> None:
         """Keep an approval if it is newer than the one known, and its near-duplicates in any case."""
-        values = event.model_dump(mode="json", include={"media", "annotations"}, exclude_none=True)
         await connection.execute(
             APPROVE,
             event.sample_id,
             event.workflow,
-            event.kind,
-            values["media"],
+            to_json(sample_line(event)).decode(),
             event.camera_id,
             event.captured_at,
-            values["annotations"],
-            sorted({annotation.label for annotation in event.annotations}),
+            [annotation.label for annotation in event.annotations],
             event.annotation_revision,
-            event.approved_by,
             event.leakage_group,
             envelope.time,
             envelope.event_id,
@@ -162,8 +168,9 @@ class SampleStore:
         """How many samples could be used now, and how many of them show each class."""
         usable = "from sample where workflow = $1 and live and labels <@ $2"
         samples = await self.pool.fetchval(f"select count(*) {usable}", workflow, list(classes))
+        shown = f"select distinct sample_id, unnest(labels) as label {usable}"
         rows = await self.pool.fetch(
-            f"select label, count(*) as count from (select unnest(labels) as label {usable}) as shown group by label",  # noqa: S608 constant
+            f"select label, count(*) as count from ({shown}) as shown group by label",  # noqa: S608 constant
             workflow,
             list(classes),
         )
@@ -197,19 +204,11 @@ class Look:
 
     async def candidates(self) -> list[Candidate]:
         """Every live sample."""
-        return [
-            Candidate(
-                row["sample_id"],
-                row["camera_id"],
-                row["captured_at"],
-                row["leakage_group"],
-                frozenset(row["labels"]),
-            )
-            for row in await self.connection.fetch(
-                "select sample_id, camera_id, captured_at, leakage_group, labels from sample where workflow = $1 and live",
-                self.workflow,
-            )
-        ]
+        rows = await self.connection.fetch(
+            "select sample_id, camera_id, captured_at, leakage_group, labels from sample where workflow = $1 and live",
+            self.workflow,
+        )
+        return await asyncio.to_thread(lambda: [_candidate(row) for row in rows])
 
     async def links(self) -> list[tuple[UUID, UUID]]:
         """Every pair of near-duplicates ever heard of."""
@@ -222,19 +221,35 @@ class Look:
             "select sample_id, split, leakage_group, leakage_key, camera_id from place where workflow = $1",
             self.workflow,
         )
-        return {row["sample_id"]: _assignment(row) for row in rows}
+        return await asyncio.to_thread(lambda: {row["sample_id"]: _assignment(row) for row in rows})
 
-    async def batches(self) -> AsyncIterator[list[dict[str, Any]]]:
-        """Live samples with media and annotations, by sample id, a few thousand at a time."""
+    async def batches(self) -> AsyncIterator[list[StoredLine]]:
+        """Live samples by sample id, a few thousand at a time."""
         cursor = await self.connection.cursor(
-            """
-            select sample_id, kind, media, camera_id, captured_at, annotations, annotation_revision, approved_by
-            from sample where workflow = $1 and live order by sample_id
-            """,
-            self.workflow,
+            "select sample_id, line, labels from sample where workflow = $1 and live order by sample_id", self.workflow
         )
         while rows := await cursor.fetch(BATCH):
-            yield [dict(row) for row in rows]
+            yield [StoredLine(row["sample_id"], row["line"], row["labels"]) for row in rows]
+
+
+def sample_line(event: SampleApproved) -> SampleLine:
+    """What the manifest will say of the sample; the same instant reads the same, whatever its time zone was."""
+    return SampleLine(
+        sample_id=event.sample_id,
+        kind=event.kind,
+        media=event.media,
+        camera_id=event.camera_id,
+        captured_at=event.captured_at.astimezone(UTC),
+        annotations=event.annotations,
+        annotation_revision=event.annotation_revision,
+        annotated_by=event.approved_by,
+    )
+
+
+def _candidate(row: asyncpg.Record) -> Candidate:
+    return Candidate(
+        row["sample_id"], row["camera_id"], row["captured_at"], row["leakage_group"], frozenset(row["labels"])
+    )
 
 
 def _assignment(row: asyncpg.Record) -> Assignment:

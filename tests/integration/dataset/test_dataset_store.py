@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from itertools import permutations
+from json import loads
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -112,7 +113,7 @@ async def test_a_look_is_of_one_instant(samples: SampleStore) -> None:
     async with samples.look("hairnet") as look:
         assert [candidate.labels for candidate in await look.candidates()] == [{"revision-1"}]
         await hear(samples, approved(2), minute=2)
-        assert [batch[0]["annotation_revision"] async for batch in look.batches()] == [1]
+        assert [loads(batch[0].line)["annotation_revision"] async for batch in look.batches()] == [1]
 
 
 async def test_near_duplicates_are_kept_also_from_an_approval_that_came_late(samples: SampleStore) -> None:

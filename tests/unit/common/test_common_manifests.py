@@ -6,8 +6,8 @@ from uuid import UUID
 import pytest
 
 from libs.common.errors import Permanent
-from libs.common.events import Annotation
-from libs.common.manifests import ManifestLine, read_manifest, read_raw_lines, write_manifest
+from libs.common.events import Annotation, to_json
+from libs.common.manifests import ManifestLine, SampleLine, placed_line, read_manifest, read_raw_lines, write_manifest
 from libs.common.testing import NOON, media
 
 
@@ -47,6 +47,13 @@ def test_same_lines_same_bytes_and_digest(tmp_path: Path) -> None:
 def test_lines_start_with_the_sample_id(tmp_path: Path) -> None:
     write_manifest(tmp_path / "a", LINES[:1])
     assert next(read_raw_lines(tmp_path / "a")).startswith(b'{"sample_id":"00000000-0000-0000-0000-000000000001",')
+
+
+@pytest.mark.parametrize("group", ["line-1/12", 'a "quoted" \\ group\n', "产线 1/12", "\x01\x7f"])
+def test_a_placed_line_is_the_model_s_line_byte_for_byte(group: str) -> None:
+    whole = line(1).model_copy(update={"leakage_group": group, "split": "test"})
+    stored = to_json(SampleLine(**dict(whole))).decode()
+    assert placed_line(stored, "test", group) == to_json(whole)
 
 
 @pytest.mark.parametrize("lines", [[line(2), line(1)], [line(1), line(1)]])
