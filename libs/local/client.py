@@ -65,9 +65,9 @@ class Client:
     def rows(self, path: str, **query: object) -> list[dict[str, Any]]:
         """GET a list, bare or as the only list in an object."""
         found = self.get(path, **query)
-        if isinstance(found, dict):
-            found = next((value for value in cast("dict[str, Any]", found).values() if isinstance(value, list)), [])
-        return cast("list[dict[str, Any]]", found)
+        values: list[Any] = list(cast("dict[str, Any]", found).values()) if isinstance(found, dict) else [found]
+        lists = [cast("list[dict[str, Any]]", value) for value in values if isinstance(value, list)]
+        return lists[0] if lists else []
 
     def post(self, path: str, body: object = None) -> Any:
         """POST a JSON body."""

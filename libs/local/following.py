@@ -33,21 +33,20 @@ def follow_progress(client: Client, run_id: str) -> dict[str, Any]:
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as progress:
         task = progress.add_task("requested", total=None, said="")
         while (run := _run(client, run_id)).get("state") not in ENDED:
-            metrics = {name: value for name, value in (run.get("metrics") or {}).items() if name in _SHOWN_METRICS}
-            said = (
-                f"epoch {run['epoch']}/{run['epochs']} {pairs(metrics)}"
-                if run.get("epoch")
-                else run.get("reason") or ""
-            )
-            progress.update(
-                task,
-                description=run.get("state", ""),
-                total=run.get("epochs"),
-                completed=run.get("epoch") or 0,
-                said=said,
-            )
+            epoch: int = run.get("epoch") or 0
+            state = str(run.get("state", "requested"))
+            progress.update(task, description=state, total=run.get("epochs"), completed=epoch, said=_said(run))
             time.sleep(LOOK_SECONDS)
     return run
+
+
+def _said(run: dict[str, Any]) -> str:
+    """Why it is in its state, or how far it is and how good."""
+    if not run.get("epoch"):
+        return str(run.get("reason") or "")
+    metrics: dict[str, Any] = run.get("metrics") or {}
+    shown = {name: metrics[name] for name in _SHOWN_METRICS if name in metrics}
+    return f"epoch {run['epoch']}/{run['epochs']} {pairs(shown)}"
 
 
 def _log_after(client: Client, run_id: str, after: int, *, patient: bool) -> list[dict[str, Any]]:

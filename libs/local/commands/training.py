@@ -123,12 +123,16 @@ def described(run: dict[str, Any]) -> str:
     """A run as people read it."""
     lines = [f"{name:<20} {run[name]}" for name in _SHOWN if run.get(name) is not None]
     lines += [f"{name:<20} {pairs(run[name])}" for name in ("hyperparameters", "metrics") if run.get(name)]
-    evaluation = run.get("evaluation") or {}
+    evaluation: dict[str, Any] = run.get("evaluation") or {}
     if evaluation.get("metrics"):
-        gate = evaluation["gate"]
-        verdict = "passed" if gate["passed"] else f"failed: {'; '.join(gate.get('reasons', []))}"
-        lines.append(f"{'evaluation':<20} {evaluation['split']} split: {pairs(evaluation['metrics'])}; gate {verdict}")
+        lines.append(f"{'evaluation':<20} {_judgement(evaluation)}")
     return "\n".join([f"{'run':<20} {run['training_run_id']} of {run['workflow']}", *lines])
+
+
+def _judgement(evaluation: dict[str, Any]) -> str:
+    gate = evaluation["gate"]
+    verdict = "passed" if gate["passed"] else f"failed: {'; '.join(gate.get('reasons', ()))}"
+    return f"{evaluation['split']} split: {pairs(evaluation['metrics'])}; gate {verdict}"
 
 
 def _far(run: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from uuid import NAMESPACE_URL, uuid5
 
 import pytest
@@ -45,7 +46,7 @@ def test_usable_pictures_of_a_camera_lie_in_different_time_blocks(batches: list[
         times = [
             each.scene.captured_at for batch in batches for each in batch.shots[name] if each.scene.expect == "usable"
         ]
-        assert min(later - earlier for earlier, later in zip(times, times[1:], strict=False)) >= EVERY
+        assert min(later - earlier for earlier, later in pairwise(times)) >= EVERY
 
 
 def test_another_seed_is_another_day(batches: list[Batch]) -> None:

@@ -14,7 +14,7 @@ from libs.local.settings import LocalSettings
 
 def settings(tmp_path: Path, **changes: str) -> LocalSettings:
     values = {"CAMLOOP_DATA_FOLDER": str(tmp_path / "var"), "WORKFLOWS_FOLDER": str(tmp_path / "workflows")}
-    return LocalSettings(_env_file=None, **(values | changes))  # pyright: ignore
+    return LocalSettings(_env_file=None, **(values | changes))
 
 
 def named(found: list[Check], name: str) -> Check:

@@ -52,7 +52,7 @@ async def test_an_export_reads_back_as_it_was(tmp_path: Path, format_name: Forma
         return lambda: steps.append(1)
 
     out = tmp_path / "out"
-    wrote = await export(version, objects, format_name=format_name, folder=out, on_start=on_start)  # pyright: ignore
+    wrote = await export(version, objects, format_name=format_name, folder=out, on_start=on_start)
     assert (wrote.images, wrote.boxes, len(steps)) == (4, 4, 4)
     found = sorted(READERS[format_name](out), key=lambda image: image.path.name)
     assert [image.split for image in found] == list(SPLITS)

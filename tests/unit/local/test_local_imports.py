@@ -64,7 +64,7 @@ def test_annotations_are_pixels_of_known_labels(yolo: Path) -> None:
 def test_labels_are_mapped_or_left_out(yolo: Path) -> None:
     found = prepare(read_yolo(yolo), plan(yolo, classes=("coat",), mapping={"vest": "coat", "helmet": ""}))
     assert found.boxes_per_label == {"coat": 3}
-    assert [each["label"] for each in found.snapshots[0].facts["annotations"]] == ["coat"]  # pyright: ignore
+    assert [each["label"] for each in found.snapshots[0].facts["annotations"]] == ["coat"]
 
 
 def test_an_unknown_label_is_said_before_anything_is_sent(yolo: Path) -> None:
