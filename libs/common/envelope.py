@@ -109,7 +109,8 @@ def _body_id(topic: str, value: bytes | None) -> str | None:
     if not isinstance(body, dict):
         return None
     identity = cast(dict[str, Any], body).get(name)
-    return str(identity) if isinstance(identity, str | int) and identity else None
+    # An escaped half of a surrogate pair is valid JSON and no text.
+    return identity if isinstance(identity, str) and identity.isprintable() and identity else None
 
 
 def _parse_time(text: str | None) -> datetime | None:

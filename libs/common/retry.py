@@ -47,7 +47,8 @@ def dlq_topic(topic: str, consumer: str) -> str:
 def is_permanent(error: BaseException) -> bool:
     """True when the same bytes will fail for ever."""
     return isinstance(
-        error, Permanent | ValidationError | DependsValidationError | JSONDecodeError | UnicodeDecodeError
+        error,
+        Permanent | ValidationError | DependsValidationError | JSONDecodeError | UnicodeDecodeError | RecursionError,
     )
 
 

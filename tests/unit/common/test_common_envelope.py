@@ -61,6 +61,7 @@ def test_a_second_review_of_a_sample_is_another_event() -> None:
         b'{"snapshot_id": ""}',
         b'{"snapshot_id": {}}',
         b"[" * 100_000,
+        b'{"snapshot_id": "\\ud800"}',
         b'{"snapshot_id":' + b"9" * 5000 + b"}",
     ],
     ids=lambda value: repr(value)[:24],
