@@ -22,10 +22,14 @@ SWEEP_SECONDS = 5.0
 
 @dataclass
 class Pulse:
-    """What the next heartbeat tells the job's row. The work writes, the heartbeat reads."""
+    """What the next heartbeat tells the job's row. The work writes, the heartbeat reads.
+
+    `lost`: the lease is gone. Work that is cancelled then has nothing to save, and stops at once.
+    """
 
     progress: dict[str, Any] | None = None
     checkpoint_uri: str | None = None
+    lost: bool = False
 
 
 Work = Callable[[Lease, Pulse], Awaitable[None]]
@@ -73,9 +77,7 @@ class JobRunner:
             await self._work_with_heartbeat(lease, pulse)
             telemetry.jobs_finished.labels(self.kind, "succeeded").inc()
         except asyncio.CancelledError:
-            await asyncio.shield(
-                self.jobs.give_back(lease, "given back: the worker shuts down", checkpoint_uri=pulse.checkpoint_uri)
-            )
+            await asyncio.shield(self._give_back(lease, pulse))
             raise
         except LeaseLost as error:
             telemetry.jobs_finished.labels(self.kind, "lease_lost").inc()
@@ -83,18 +85,27 @@ class JobRunner:
         except Exception as error:  # noqa: BLE001 a run loop: whatever happened is the job's failure, said in its row
             await self._fail(lease, error)
 
+    async def _give_back(self, lease: Lease, pulse: Pulse) -> None:
+        try:
+            await self.jobs.give_back(lease, "given back: the worker shuts down", checkpoint_uri=pulse.checkpoint_uri)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+            # The lease will run out instead. The shutdown goes on: an error here would hide that we were cancelled.
+            log.warning("job_not_given_back", kind=self.kind, error=str(error) or type(error).__name__)
+
     async def _work_with_heartbeat(self, lease: Lease, pulse: Pulse) -> None:
         work = asyncio.ensure_future(self.work(lease, pulse))
         beat = asyncio.ensure_future(self._beat(lease, pulse))
         try:
             await asyncio.wait({work, beat}, return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
+                pulse.lost = True
                 beat.result()
             await work
         finally:
+            # The heart beats until the work has wound down: a last checkpoint may take longer than a lease.
             for task in (work, beat):
                 task.cancel()
-            await asyncio.gather(work, beat, return_exceptions=True)
+                await asyncio.gather(task, return_exceptions=True)
 
     async def _beat(self, lease: Lease, pulse: Pulse) -> None:
         deadline = asyncio.get_running_loop().time() + self.jobs.lease.total_seconds()
