@@ -37,7 +37,7 @@ async def run_in_child(function: Callable[P, R], *args: P.args, **kwargs: P.kwar
 def _receive(connection: AnyConnection) -> object:
     try:
         return connection.recv()
-    except EOFError:
+    except (EOFError, OSError):  # OSError: it died in the middle of its answer
         return Transient("The child process died without an answer (killed, or out of memory)")
 
 
@@ -53,5 +53,8 @@ def _call(
         outcome = error
     except Exception as error:  # noqa: BLE001 the border of a process: the parent raises it again
         outcome = RuntimeError(f"{type(error).__name__}: {error}")
-    connection.send(outcome)
+    try:
+        connection.send(outcome)
+    except Exception as error:  # noqa: BLE001 what cannot be pickled is the function's mistake, not a death
+        connection.send(RuntimeError(f"The result cannot travel between processes: {error}"))
     connection.close()
