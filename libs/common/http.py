@@ -5,6 +5,8 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+import asyncpg
+import structlog
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -15,6 +17,7 @@ from starlette.exceptions import HTTPException
 from libs.common.configuration import SCOPES, Configuration
 from libs.common.errors import CamloopError, Conflict, Denied, NotFound, Permanent, Transient
 
+log = structlog.get_logger()
 STATUS: dict[type[CamloopError], int] = {Conflict: 409, Denied: 403, NotFound: 404, Permanent: 422, Transient: 503}
 bearer = HTTPBearer(auto_error=False, description="A scoped token, shown once when it was issued")
 
@@ -75,6 +78,20 @@ def speak_problems(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def other(_: Request, error: HTTPException) -> JSONResponse:
         return problem_response(error.status_code, "HTTP error", str(error.detail))
+
+    for kind in (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError):
+        app.add_exception_handler(kind, _unreachable)
+    app.add_exception_handler(Exception, _bug)
+
+
+async def _unreachable(_: Request, error: Exception) -> JSONResponse:
+    log.warning("request_failed", error=str(error) or type(error).__name__)
+    return problem_response(503, "Unavailable", "Something this service needs cannot be reached: try again later")
+
+
+async def _bug(_: Request, error: Exception) -> JSONResponse:
+    # Starlette raises it again afterwards: the log has it with its trace. What it says is not for the outside.
+    return problem_response(500, "Internal error", f"{type(error).__name__}: see this service's log")
 
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
