@@ -84,7 +84,9 @@ class Service:
         """Open connections, work until `stop` is set, close in order: intake first, outbox last."""
         stop = stop or _stop_on_signals()
         async with AsyncExitStack() as stack:
-            pool = await open_pool(self.settings.database_url, self.name, maximum=self.pool_size)
+            pool = await open_pool(
+                self.settings.database_url, self.name, maximum=self.pool_size, notify=self.settings.outbox_notify
+            )
             stack.push_async_callback(_close_pool, pool)
             parking = Parking(self.name, pool, self.settings.retry_base_seconds, self.settings.retry_attempts)
             broker = kafka.make_broker(self.settings, parking)
