@@ -8,6 +8,7 @@ from libs.common.errors import Conflict, Permanent
 from libs.common.events import Media
 
 EXTENSIONS = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp", "image/bmp": "bmp"}
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 ALLOWED = "JPEG, PNG, WebP or BMP"
 
 
@@ -56,10 +57,15 @@ def object_key(camera_id: str, captured_at: datetime, name: str, content_type: s
 
 
 def check_clock(captured_at: datetime, now: datetime, *, tolerance_seconds: float) -> None:
-    """Raises `Permanent` for a time that has not come yet: its camera's clock is wrong."""
+    """Raises `Permanent` for a time that has not come yet, or of a clock that was never set."""
     if captured_at > now + timedelta(seconds=tolerance_seconds):
         raise Permanent(
             f"captured_at {captured_at.isoformat()} lies in the future (here it is {now.isoformat()}):"
+            " set the camera's clock, or leave captured_at out"
+        )
+    if captured_at < EARLIEST:
+        raise Permanent(
+            f"captured_at {captured_at.isoformat()} is of a clock that was never set:"
             " set the camera's clock, or leave captured_at out"
         )
 

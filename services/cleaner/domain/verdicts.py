@@ -170,7 +170,7 @@ def _raised(priority: float, snapshot: SnapshotCaptured) -> float:
 
 def _question(snapshot: SnapshotCaptured, detections: tuple[Detection, ...]) -> str:
     if snapshot.violation_type:
-        return f"the camera reports {snapshot.violation_type}"
+        return f"the camera reports {snapshot.violation_type!r}"
     if not detections:
         return "nobody has looked at it yet"
     lowest = min(each.confidence for each in detections)

@@ -164,6 +164,8 @@ async def test_metadata_may_be_a_file(ingest: Ingest) -> None:
         (JPEG, {"metadata": "{"}, "Invalid JSON"),
         (JPEG, {"captured_at": "2026-03-02T12:00:00"}, "metadata.captured_at: Input should have timezone info"),
         (JPEG, {"captured_at": "2026-03-02T12:06:00Z"}, "lies in the future"),
+        (JPEG, {"captured_at": "0001-01-01T00:00:00+08:00"}, "a clock that was never set"),
+        (JPEG, {"metadata": b"\xff"}, "metadata"),
         (JPEG, {"workflow": "hairnat"}, "known are hairnet"),
         (JPEG, {"snapshot_id": "../../etc"}, "metadata.snapshot_id"),
         (JPEG, {"detections": [{"label": "x", "box": [1, 2, 3], "confidence": 1}]}, "metadata.detections.0.box"),
