@@ -1,32 +1,18 @@
 """Builds on real PostgreSQL and S3: what stands in a version, and that no crash or race makes a second one."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from json import loads
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
-from libs.common import jobs as job_queue
 from libs.common import objects
-from libs.common.configuration import Configuration, put_workflow
-from libs.common.events import Annotation, DatasetBuilt, Media, SampleApproved, SampleRejected, WorkflowChanged
-from libs.common.jobs import Jobs
-from libs.common.manifests import ManifestLine, read_manifest
-from libs.common.postgres import Pool, open_pool
-from libs.common.runner import JobRunner
-from libs.common.testing import NOON, envelope_for, media
-from services.dataset.domain.orders import KIND, BuildOrder
-from services.dataset.runner.builds import Builder
-from services.dataset.store.samples import SampleStore
-from services.dataset.store.versions import VersionStore
+from libs.common.events import Annotation, Media
 
 pytestmark = pytest.mark.connected
-LEASE = timedelta(seconds=1)
 
 
 @dataclass
@@ -46,116 +32,7 @@ class HaltingObjects:
         return await self.store.put_file(key, path, content_type)
 
 
-@dataclass
-class Plant:
-    """A workflow of its own with a builder, and what it said."""
-
-    pool: Pool
-    store: objects.S3Objects
-    workflow: str = field(default_factory=lambda: f"hairnet-{uuid4().hex[:8]}")
-    revision: int = 0
-    classes: tuple[str, ...] = ("worn", "missing")
-
-    @property
-    def samples(self) -> SampleStore:
-        return SampleStore(self.pool)
-
-    @property
-    def versions(self) -> VersionStore:
-        return VersionStore(self.pool)
-
-    def runner(self, owner: str = "worker-1", store: Any = None) -> JobRunner:
-        jobs = Jobs(self.pool, owner, LEASE)
-        configuration = Configuration(self.pool)
-        builder = Builder(self.samples, self.versions, store or self.store, configuration, jobs, self.store.bucket)
-        return JobRunner(jobs, KIND, builder.build, builder.fail, poll_seconds=0.05, retry_seconds=0.05)
-
-    async def configure(self, **dataset: Any) -> None:
-        self.revision += 1
-        title = {"en": "x", "zh": "x"}
-        definition = {
-            "name": self.workflow,
-            "title": title,
-            "task": "detection",
-            "classes": [{"id": i, "name": name, "title": title} for i, name in enumerate(self.classes)],
-            "dataset": {"minimum_samples": 6, "minimum_per_class": 1} | dataset,
-        }
-        event = WorkflowChanged(
-            workflow=self.workflow, revision=self.revision, definition=definition, changed_by="test"
-        )
-        async with self.pool.acquire() as connection:
-            await put_workflow(connection, event)
-
-    async def approve(self, number: int, *, revision: int = 1, label: str | None = None, **changes: Any) -> UUID:
-        values: dict[str, Any] = {
-            "sample_id": UUID(int=number),
-            "workflow": self.workflow,
-            "media": media(str(number).encode(), key=f"snapshots/{number}.jpg"),
-            "camera_id": f"line-{number % 3}",
-            "captured_at": NOON + timedelta(minutes=number),
-            "annotations": (Annotation(label=label or self.classes[number % 2], box=(1, 2, 30, 40.5)),),
-            "annotation_revision": revision,
-            "approved_by": "rule:annotated",
-            "leakage_group": f"line-{number % 3}/{number // 6}",
-        }
-        event = SampleApproved(**(values | changes))
-        envelope = envelope_for(event, time=NOON + timedelta(minutes=revision))
-        async with self.samples.transaction(envelope) as unit:
-            await self.samples.add_approval(unit, event, envelope)
-        return event.sample_id
-
-    async def reject(self, number: int) -> None:
-        event = SampleRejected(sample_id=UUID(int=number), workflow=self.workflow, reason="reviewer")
-        envelope = envelope_for(event, time=NOON + timedelta(hours=1))
-        async with self.samples.transaction(envelope) as unit:
-            await self.samples.add_rejection(unit, event, envelope)
-
-    async def order(self, *, requested_by: str | None = "user:li") -> UUID:
-        order = BuildOrder(uuid4(), self.workflow, "because", uuid4(), "correlation", requested_by)
-        async with self.pool.acquire() as connection:
-            await job_queue.enqueue(
-                connection,
-                job_id=order.build_id,
-                kind=KIND,
-                spec=order.spec(),
-                dedupe_key=str(order.build_id),
-                reason="test",
-            )
-        return order.build_id
-
-    async def build(self, **changes: Any) -> UUID:
-        build_id = await self.order(**changes)
-        assert await self.runner().run_one()
-        return build_id
-
-    async def said(self, topic: str = "dataset.built") -> list[dict[str, Any]]:
-        rows = await self.pool.fetch("select value, headers from outbox where topic = $1 order by seq", topic)
-        return [loads(row["value"]) | {"headers": row["headers"]} for row in rows]
-
-    async def built(self) -> list[DatasetBuilt]:
-        return [DatasetBuilt.model_validate(event) for event in await self.said()]
-
-    async def lines(self, event: DatasetBuilt) -> list[ManifestLine]:
-        return list(read_manifest(await self.store.get(event.manifest.uri, expected_sha256=event.manifest.sha256)))
-
-    async def job_state(self, job_id: UUID) -> tuple[str, str]:
-        row = await self.pool.fetchrow("select state, reason from job where id = $1", job_id)
-        return row["state"], row["reason"]
-
-
-@pytest.fixture
-async def plant(database, settings) -> AsyncIterator[Plant]:
-    await database.migrate("dataset")
-    pool = await open_pool(database.dsn, "dataset")
-    store = objects.connect(settings)
-    await store.ensure_bucket()
-    plant = Plant(pool, store)
-    await plant.configure()
-    yield plant
-    await pool.close()
-
-
-async def test_a_first_version_holds_every_sample_once_in_order(plant: Plant) -> None:
+async def test_a_first_version_holds_every_sample_once_in_order(plant) -> None:
     for number in range(60):
         await plant.approve(number)
     build_id = await plant.build()
@@ -176,7 +53,7 @@ async def test_a_first_version_holds_every_sample_once_in_order(plant: Plant) ->
     assert (workflow, reason) == (plant.workflow, "version 1 is up to date")
 
 
-async def test_the_announcement_names_its_cause(plant: Plant) -> None:
+async def test_the_announcement_names_its_cause(plant) -> None:
     for number in range(20):
         await plant.approve(number)
     build_id = await plant.build()
@@ -186,7 +63,7 @@ async def test_the_announcement_names_its_cause(plant: Plant) -> None:
     assert event["headers"]["correlationid"] == "correlation"
 
 
-async def test_nothing_new_is_the_same_version_again(plant: Plant) -> None:
+async def test_nothing_new_is_the_same_version_again(plant) -> None:
     for number in range(20):
         await plant.approve(number)
     await plant.build()
@@ -196,7 +73,7 @@ async def test_nothing_new_is_the_same_version_again(plant: Plant) -> None:
     assert len(await plant.versions.all_of(plant.workflow)) == 1
 
 
-async def test_changes_that_cancel_out_are_the_same_version_again(plant: Plant) -> None:
+async def test_changes_that_cancel_out_are_the_same_version_again(plant) -> None:
     for number in range(20):
         await plant.approve(number)
     await plant.build()
@@ -209,7 +86,7 @@ async def test_changes_that_cancel_out_are_the_same_version_again(plant: Plant) 
     assert await plant.samples.pending_work() == []
 
 
-async def test_a_second_version_knows_its_parent_and_differences(plant: Plant) -> None:
+async def test_a_second_version_knows_its_parent_and_differences(plant) -> None:
     for number in range(20):
         await plant.approve(number)
     await plant.build()
@@ -233,7 +110,7 @@ async def test_a_second_version_knows_its_parent_and_differences(plant: Plant) -
     assert len(await plant.versions.changes(parent, after=None, limit=100)) == 20
 
 
-async def test_a_sample_that_comes_back_has_its_old_split(plant: Plant) -> None:
+async def test_a_sample_that_comes_back_has_its_old_split(plant) -> None:
     for number in range(30):
         await plant.approve(number)
     await plant.build()
@@ -245,7 +122,7 @@ async def test_a_sample_that_comes_back_has_its_old_split(plant: Plant) -> None:
     assert third[UUID(int=7)].split == first[UUID(int=7)].split
 
 
-async def test_unknown_labels_are_left_out_and_said(plant: Plant) -> None:
+async def test_unknown_labels_are_left_out_and_said(plant) -> None:
     for number in range(20):
         await plant.approve(number)
     odd = await plant.approve(40, label="beard")
@@ -256,7 +133,7 @@ async def test_unknown_labels_are_left_out_and_said(plant: Plant) -> None:
     assert await plant.versions.left_out(event.dataset_version_id, after=None, limit=5) == [(odd, "unknown_label")]
 
 
-async def test_other_classes_are_another_version_of_the_same_samples(plant: Plant) -> None:
+async def test_other_classes_are_another_version_of_the_same_samples(plant) -> None:
     for number in range(20):
         await plant.approve(number)
     await plant.build()
@@ -268,7 +145,7 @@ async def test_other_classes_are_another_version_of_the_same_samples(plant: Plan
     assert first.manifest.sha256 == second.manifest.sha256
 
 
-async def test_a_request_that_cannot_be_met_fails_with_what_to_do(plant: Plant) -> None:
+async def test_a_request_that_cannot_be_met_fails_with_what_to_do(plant) -> None:
     for number in range(3):
         await plant.approve(number)
     build_id = await plant.build()
@@ -279,7 +156,7 @@ async def test_a_request_that_cannot_be_met_fails_with_what_to_do(plant: Plant) 
     assert await plant.said() == []
 
 
-async def test_one_leakage_group_is_no_dataset(plant: Plant) -> None:
+async def test_one_leakage_group_is_no_dataset(plant) -> None:
     for number in range(12):
         await plant.approve(number, leakage_group="line-1/12", camera_id="line-1")
     await plant.build()
@@ -287,7 +164,7 @@ async def test_one_leakage_group_is_no_dataset(plant: Plant) -> None:
     assert "fewer leakage groups" in event["reason"]
 
 
-async def test_a_build_of_the_policy_that_finds_too_little_waits_quietly(plant: Plant) -> None:
+async def test_a_build_of_the_policy_that_finds_too_little_waits_quietly(plant) -> None:
     await plant.approve(1)
     build_id = await plant.build(requested_by=None)
     assert (await plant.job_state(build_id))[0] == "succeeded"
@@ -298,7 +175,7 @@ async def test_a_build_of_the_policy_that_finds_too_little_waits_quietly(plant: 
     assert "1 usable samples" in reason
 
 
-async def test_a_cancelled_builder_gives_back_and_another_builds_the_one_version(plant: Plant) -> None:
+async def test_a_cancelled_builder_gives_back_and_another_builds_the_one_version(plant) -> None:
     for number in range(20):
         await plant.approve(number)
     build_id = await plant.order()
@@ -314,7 +191,7 @@ async def test_a_cancelled_builder_gives_back_and_another_builds_the_one_version
     assert (event.version, len(await plant.lines(event))) == (1, 20)
 
 
-async def test_a_zombie_builder_changes_nothing(plant: Plant) -> None:
+async def test_a_zombie_builder_changes_nothing(plant) -> None:
     for number in range(20):
         await plant.approve(number)
     await plant.order()
@@ -334,7 +211,7 @@ async def test_a_zombie_builder_changes_nothing(plant: Plant) -> None:
     assert len(await plant.lines(event)) == 21  # with its digest: the zombie's 20 lines did not overwrite it
 
 
-async def test_two_requests_at_once_are_one_version(plant: Plant) -> None:
+async def test_two_requests_at_once_are_one_version(plant) -> None:
     for number in range(20):
         await plant.approve(number)
     await plant.order()
@@ -346,7 +223,7 @@ async def test_two_requests_at_once_are_one_version(plant: Plant) -> None:
     assert len(await plant.versions.all_of(plant.workflow)) == 1
 
 
-async def test_bytes_of_an_older_database_are_not_overwritten(plant: Plant) -> None:
+async def test_bytes_of_an_older_database_are_not_overwritten(plant) -> None:
     for number in range(20):
         await plant.approve(number)
     old = await plant.store.put(f"datasets/{plant.workflow}/v1/manifest.jsonl.zst", b"old", "application/zstd")
@@ -356,7 +233,7 @@ async def test_bytes_of_an_older_database_are_not_overwritten(plant: Plant) -> N
     assert await plant.store.get(old.uri, expected_sha256=old.sha256) == b"old"
 
 
-async def test_same_samples_same_bytes(plant: Plant) -> None:
+async def test_same_samples_same_bytes(plant) -> None:
     for _ in range(2):
         for table in ("version_change", "version_left_out", "dataset_version", "place", "pending", "link", "sample"):
             await plant.pool.execute(f"delete from {table}")
