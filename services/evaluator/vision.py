@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from libs.common.errors import Permanent
+from libs.vision.curves import operating_confidence, precision_recall
 from libs.vision.detection_metrics import EvaluatedImage
 from libs.vision.inference import Detector, SignatureError
-from libs.vision.matching import match_image
+from libs.vision.matching import ImageMatches, match_image
 from libs.vision.quality import Image, UndecodableImage, decode_image
 from services.evaluator.domain.assignment import Contender, Picture
 from services.evaluator.domain.bootstrap import Tally, tally_classes
@@ -63,6 +64,27 @@ def _detect(detector: Detector, pixels: Image, picture: Picture) -> EvaluatedIma
     return EvaluatedImage(str(picture.sample_id), picture.camera_id, picture.truth, tuple(detections))
 
 
+def operating_points(images: Sequence[EvaluatedImage], classes: Sequence[str]) -> dict[str, float]:
+    """The confidence of best F1 of each class the images show; a class without any annotation is left out."""
+    matches = [match_image(each) for each in images]
+    return {label: _operating_point(matches, label) for label in classes if _truths(matches, label)}
+
+
+def _operating_point(matches: Sequence[ImageMatches], label: str) -> float:
+    said = [
+        (match.image.detections[at].confidence, at in match.found)
+        for match in matches
+        for at in match.order
+        if match.image.detections[at].label == label
+    ]
+    confidences, hits = _counts([each[0] for each in said]), np.array([each[1] for each in said], dtype=bool)
+    return operating_confidence(precision_recall(confidences, hits, _truths(matches, label)))
+
+
+def _truths(matches: Sequence[ImageMatches], label: str) -> int:
+    return sum(each.label == label for match in matches for each in match.image.truth)
+
+
 def tally_of(images: Sequence[EvaluatedImage], classes: Sequence[str], operating: dict[str, float]) -> Tally:
     """What resampling needs, in the order of the images."""
     matches = [match_image(each) for each in images]
@@ -83,5 +105,5 @@ def tally_of(images: Sequence[EvaluatedImage], classes: Sequence[str], operating
     )
 
 
-def _counts(values: Sequence[int]) -> NDArray[np.float64]:
+def _counts(values: Sequence[float]) -> NDArray[np.float64]:
     return np.array(values, dtype=np.float64)

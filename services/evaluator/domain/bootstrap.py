@@ -90,8 +90,7 @@ def average_precision(hits: ClassHits, weights: FloatArray) -> FloatArray:
     precision = np.divide(right, said, out=np.zeros_like(right), where=said > 0)
     ceiling = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
     recall = np.divide(right, truths[:, None], out=np.zeros_like(right), where=truths[:, None] > 0)
-    averages = np.array([_area(r, p) for r, p in zip(recall, ceiling, strict=True)])
-    return np.where(truths > 0, averages, np.nan)
+    return np.where(truths > 0, _area(recall, ceiling), np.nan)
 
 
 def _counts_at_hits(hits: ClassHits) -> tuple[FloatArray, FloatArray]:
@@ -105,10 +104,11 @@ def _counts_at_hits(hits: ClassHits) -> tuple[FloatArray, FloatArray]:
     return np.cumsum(right, axis=1), np.cumsum(wrong, axis=1)
 
 
-def _area(recall: FloatArray, ceiling: FloatArray) -> float:
-    at = np.searchsorted(recall, RECALL_POINTS, side="left")
-    reached = at < len(recall)
-    return float(ceiling[at[reached]].sum() / len(RECALL_POINTS))
+def _area(recall: FloatArray, ceiling: FloatArray) -> FloatArray:
+    """Mean over the recall points of the precision at the first hit that reaches each: float [R] from two [R, H]."""
+    reached = np.searchsorted(RECALL_POINTS, recall, side="right")
+    newly = np.diff(reached, axis=1, prepend=0)
+    return (ceiling * newly).sum(axis=1) / len(RECALL_POINTS)
 
 
 def tally_classes(

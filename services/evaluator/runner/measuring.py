@@ -20,7 +20,7 @@ from services.evaluator.domain.gate import Obstacle, Rival
 from services.evaluator.domain.words import Words
 from services.evaluator.runner.child import Tell
 from services.evaluator.runner.scores import Measured
-from services.evaluator.vision import Seen, load_detector, look
+from services.evaluator.vision import Seen, load_detector, look, operating_points
 
 WORST = 200
 TEST_IS_EMPTY = Words(
@@ -100,8 +100,7 @@ class Bench:
             return {}
         seen = self._look(detector, "val", "choosing the working confidence")
         with self.watch.stage("metrics"):
-            found = evaluate_detections(seen.images, detector.classes, worst=0)
-        return {label: found.operating_confidence[label] for label, each in found.per_class.items() if each.n_truth}
+            return operating_points(seen.images, detector.classes)
 
     def _note_split(self) -> None:
         if self.split == "val":

@@ -8,7 +8,7 @@ import pytest
 from libs.vision.boxes import Annotation, Detection
 from libs.vision.detection_metrics import EvaluatedImage, evaluate_detections
 from services.evaluator.domain.bootstrap import difference_interval, drawn_weights, f1_of, map50_of
-from services.evaluator.vision import tally_of
+from services.evaluator.vision import operating_points, tally_of
 
 CLASSES = ("a", "b", "c")
 
@@ -101,3 +101,10 @@ def test_a_silent_model_scores_zero() -> None:
     tally = tally_of(images, CLASSES, dict.fromkeys(CLASSES, 0.5))
     assert map50_of(tally, np.ones((1, 1)))[0] == 0
     assert f1_of(tally, np.ones((1, 1)))[0] == 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_working_confidences_are_those_of_the_full_evaluation_for_classes_that_are_shown(seed: int) -> None:
+    images = random_images(seed)
+    full = evaluate_detections(images, CLASSES).operating_confidence
+    assert operating_points(images, CLASSES) == {"a": full["a"], "b": full["b"]}
