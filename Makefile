@@ -4,6 +4,7 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH)
 export UV_PROJECT_ENVIRONMENT ?= .venv
 WORKFLOW ?= hairnet
 RUN = uv run --no-sync
+UNIT = $(RUN) pytest tests/unit tests/contracts -q -n 2
 
 .PHONY: demo up down test check unit bench install docs
 
@@ -30,16 +31,17 @@ check: install     ## format, lint, types, import rules, unit and contract tests
 	$(RUN) lint-imports
 	uv lock --check
 	$(RUN) python docs/api/generate.py --check
-	$(RUN) pytest tests/unit tests/contracts -q
+	$(UNIT)
 
 bench: install     ## ratios against the other side, in the same run; never fails a build
 	$(RUN) python -m benchmarks
 
 unit: install
-	$(RUN) pytest tests/unit tests/contracts -q
+	$(UNIT)
 
 test: install      ## all tests, on real Kafka, PostgreSQL and S3
-	$(RUN) pytest -q
+	$(UNIT)
+	$(RUN) pytest tests/integration tests/ml tests/e2e -q
 
 docs: install      ## rewrite the AsyncAPI and OpenAPI documents
 	$(RUN) python docs/api/generate.py
