@@ -1,7 +1,9 @@
 """The object store: S3 behind async calls, digests checked, errors told apart. The truth about bytes is their sha256."""
 
 import asyncio
+import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
@@ -9,11 +11,12 @@ from io import BytesIO
 from pathlib import Path
 from typing import Protocol, TypeVar
 from urllib.parse import urlparse
+from uuid import uuid4
 
 import urllib3
 from minio import Minio
 from minio.commonconfig import CopySource
-from minio.error import MinioException, S3Error
+from minio.error import InvalidResponseError, MinioException, S3Error
 from urllib3.exceptions import HTTPError
 
 from libs.common.errors import NotFound, Permanent, Transient
@@ -31,6 +34,10 @@ CONTENT_TYPES = {
     ".pt": "application/octet-stream",
     ".log": "text/plain; charset=utf-8",
 }
+
+
+NOT_THERE = {"NoSuchKey", "NoSuchBucket", "NoSuchObject"}
+BUCKET_IS_THERE = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists", "OperationAborted"}
 
 
 class Objects(Protocol):
@@ -63,6 +70,23 @@ def file_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def content_type_of(path: Path) -> str:
+    """By the name's ending."""
+    return CONTENT_TYPES.get(path.suffix, "application/octet-stream")
+
+
+@contextmanager
+def complete_or_not_at_all(path: Path) -> Iterator[Path]:
+    """A place to write that becomes `path` at the end, or vanishes. Each caller gets its own: several may fetch at once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{uuid4().hex}.part")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 def check_digest(uri: str, actual: str, expected: str | None) -> None:
     """Raises `Permanent` when the bytes are not the ones announced."""
     if expected is not None and actual != expected:
@@ -84,8 +108,13 @@ class S3Objects:
         await asyncio.to_thread(_guard, self.bucket, self._ensure_bucket)
 
     def _ensure_bucket(self) -> None:
-        if not self.client.bucket_exists(bucket_name=self.bucket):
+        if self.client.bucket_exists(bucket_name=self.bucket):
+            return
+        try:
             self.client.make_bucket(bucket_name=self.bucket)
+        except S3Error as error:
+            if error.code not in BUCKET_IS_THERE:  # another service was faster
+                raise
 
     async def put(self, key: str, data: bytes, content_type: str) -> Media:
         """Store bytes under `key` and say what they are."""
@@ -109,7 +138,7 @@ class S3Objects:
 
     async def put_file(self, key: str, path: Path, content_type: str | None = None) -> Media:
         """Store a file under `key` and say what it is."""
-        kind = content_type or CONTENT_TYPES.get(path.suffix, "application/octet-stream")
+        kind = content_type or content_type_of(path)
 
         def work() -> Media:
             self.client.fput_object(bucket_name=self.bucket, object_name=key, file_path=str(path), content_type=kind)
@@ -138,13 +167,11 @@ class S3Objects:
     async def get_file(self, uri: str, path: Path, *, expected_sha256: str | None = None) -> None:
         """Fetch to a file, complete or not at all. Errors as `get`."""
         bucket, key = split_uri(uri)
-        partial = path.with_name(path.name + ".part")
 
         def work() -> None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self.client.fget_object(bucket_name=bucket, object_name=key, file_path=str(partial))
-            check_digest(uri, file_sha256(partial), expected_sha256)
-            partial.replace(path)
+            with complete_or_not_at_all(path) as partial:
+                self.client.fget_object(bucket_name=bucket, object_name=key, file_path=str(partial))
+                check_digest(uri, file_sha256(partial), expected_sha256)
 
         await asyncio.to_thread(_guard, uri, work)
 
@@ -194,16 +221,26 @@ def _guard(what: str, work: Callable[[], T]) -> T:
     try:
         return work()
     except S3Error as error:
-        if error.code in {"NoSuchKey", "NoSuchBucket", "NoSuchObject"}:
-            raise NotFound(f"{what}: no such object in the store") from error
-        raise Transient(f"{what}: the object store answered {error.code}") from error
+        raise _told(what, error.code or "", error.response.status) from error
+    except InvalidResponseError as error:
+        # rclone's error bodies are text/xml, which minio-py does not parse.
+        told = re.search(r"Response code: (\d+)[\s\S]*?(?:<Code>(\w+)</Code>|$)", str(error))
+        raise _told(what, (told and told[2]) or "", int(told[1]) if told else 0) from error
     except MinioException as error:
-        # rclone's error bodies are text/xml, which minio-py does not parse: a missing object ends here.
-        if "404" in str(error):
-            raise NotFound(f"{what}: no such object in the store") from error
         raise Transient(f"{what}: the object store failed: {error}") from error
     except (HTTPError, OSError) as error:
         raise Transient(f"{what}: the object store cannot be reached: {error}") from error
+
+
+def _told(what: str, code: str, status: int) -> NotFound | Transient:
+    if code in NOT_THERE or (not code and status == 404):
+        return NotFound(f"{what}: no such object in the store")
+    answer = code or f"status {status}"
+    if status in (401, 403):
+        return Transient(
+            f"{what}: the object store refuses the credentials: check S3_ACCESS_KEY and S3_SECRET_KEY ({answer})"
+        )
+    return Transient(f"{what}: the object store answered {answer}")
 
 
 def connect(settings: CommonSettings) -> S3Objects:

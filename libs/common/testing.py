@@ -10,7 +10,7 @@ from uuid import uuid4
 from libs.common.envelope import Envelope
 from libs.common.errors import NotFound
 from libs.common.events import Event, Media, SnapshotCaptured
-from libs.common.objects import check_digest, file_sha256, split_uri
+from libs.common.objects import check_digest, content_type_of, split_uri
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -42,7 +42,7 @@ class FakeObjects:
         )
 
     async def put_file(self, key: str, path: Path, content_type: str | None = None) -> Media:
-        return await self.put(key, path.read_bytes(), content_type or "application/octet-stream")
+        return await self.put(key, path.read_bytes(), content_type or content_type_of(path))
 
     async def get(self, uri: str, *, expected_sha256: str | None = None) -> bytes:
         key = split_uri(uri)[1]
@@ -52,9 +52,9 @@ class FakeObjects:
         return self.stored[key]
 
     async def get_file(self, uri: str, path: Path, *, expected_sha256: str | None = None) -> None:
+        data = await self.get(uri, expected_sha256=expected_sha256)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(await self.get(uri))
-        check_digest(uri, file_sha256(path), expected_sha256)
+        path.write_bytes(data)
 
     async def copy(self, uri: str, key: str) -> str:
         self.stored[key] = await self.get(uri)
