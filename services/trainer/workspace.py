@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
+from libs.common.errors import CamloopError
 from libs.common.events import DatasetBuilt, Media
 from libs.common.manifests import ManifestLine, read_manifest
 from libs.common.objects import Objects
@@ -72,9 +73,13 @@ async def _fetch_images(objects: Objects, cache: Path, images: Iterable[Media]) 
             async with gate:
                 await objects.get_file(image.uri, path, expected_sha256=image.sha256)
 
-    async with asyncio.TaskGroup() as group:
-        for image in {image.sha256: image for image in images}.values():
-            group.create_task(fetch(image))
+    try:
+        async with asyncio.TaskGroup() as group:
+            for image in {image.sha256: image for image in images}.values():
+                group.create_task(fetch(image))
+    except* CamloopError as failures:
+        # The first one says it: a missing picture must stay `Permanent`, which a group of errors is not.
+        raise failures.exceptions[0] from None
 
 
 def cached_path(cache: Path, image: Media) -> Path:
