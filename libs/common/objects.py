@@ -16,7 +16,7 @@ from uuid import uuid4
 import urllib3
 from minio import Minio
 from minio.commonconfig import CopySource
-from minio.error import InvalidResponseError, MinioException, S3Error
+from minio.error import MinioException, S3Error
 from urllib3.exceptions import HTTPError
 
 from libs.common.errors import NotFound, Permanent, Transient
@@ -112,8 +112,8 @@ class S3Objects:
             return
         try:
             self.client.make_bucket(bucket_name=self.bucket)
-        except S3Error as error:
-            if error.code not in BUCKET_IS_THERE:  # another service was faster
+        except MinioException as error:
+            if _answer(error)[0] not in BUCKET_IS_THERE:  # another service was faster
                 raise
 
     async def put(self, key: str, data: bytes, content_type: str) -> Media:
@@ -220,27 +220,30 @@ class S3Objects:
 def _guard(what: str, work: Callable[[], T]) -> T:
     try:
         return work()
-    except S3Error as error:
-        raise _told(what, error.code or "", error.response.status) from error
-    except InvalidResponseError as error:
-        # rclone's error bodies are text/xml, which minio-py does not parse.
-        told = re.search(r"Response code: (\d+)[\s\S]*?(?:<Code>(\w+)</Code>|$)", str(error))
-        raise _told(what, (told and told[2]) or "", int(told[1]) if told else 0) from error
     except MinioException as error:
-        raise Transient(f"{what}: the object store failed: {error}") from error
+        raise _told(what, error) from error
     except (HTTPError, OSError) as error:
         raise Transient(f"{what}: the object store cannot be reached: {error}") from error
 
 
-def _told(what: str, code: str, status: int) -> NotFound | Transient:
+def _told(what: str, error: MinioException) -> NotFound | Transient:
+    code, status = _answer(error)
     if code in NOT_THERE or (not code and status == 404):
         return NotFound(f"{what}: no such object in the store")
-    answer = code or f"status {status}"
     if status in (401, 403):
         return Transient(
-            f"{what}: the object store refuses the credentials: check S3_ACCESS_KEY and S3_SECRET_KEY ({answer})"
+            f"{what}: the object store refuses the credentials: check S3_ACCESS_KEY and S3_SECRET_KEY ({code or status})"
         )
-    return Transient(f"{what}: the object store answered {answer}")
+    return Transient(f"{what}: the object store answered {code or error}")
+
+
+def _answer(error: MinioException) -> tuple[str, int]:
+    """(code of S3 or "", HTTP status or 0)."""
+    if isinstance(error, S3Error):
+        return error.code or "", error.response.status
+    # rclone's error bodies are text/xml, which minio-py does not parse.
+    told = re.search(r"Response code: (\d+)[\s\S]*?(?:<Code>(\w+)</Code>|$)", str(error))
+    return (told[2] or "", int(told[1])) if told else ("", 0)
 
 
 def connect(settings: CommonSettings) -> S3Objects:
