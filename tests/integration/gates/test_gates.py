@@ -6,11 +6,11 @@ The numbers are those of the design's list of gates; gate 9 (a trainer killed at
 import asyncio
 
 import pytest
-from conftest import Gate
 
 from libs.common.envelope import stable_id
 from libs.common.events import SnapshotCaptured
 from libs.common.testing import snapshot
+from tests.support.gates import Gate
 
 pytestmark = [pytest.mark.connected, pytest.mark.timeout(180)]
 
