@@ -1,16 +1,29 @@
 """`camloop`: the command line. Every command takes `--json`."""
 
+import json
 import sys
 
 import typer
 
 from libs.local.client import NotRunning, Refused
-from libs.local.commands import cameras, data, demo, doctor, models, system
+from libs.local.commands import (
+    cameras,
+    data,
+    datasets,
+    deadletters,
+    demo,
+    doctor,
+    looking,
+    models,
+    reviewing,
+    system,
+    training,
+)
 from libs.local.output import errors
 
 app = typer.Typer(name="camloop", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   help="Closes the loop between a plant's cameras and the models that watch them.")  # fmt: skip
-for commands in (system, cameras, data, models, doctor, demo):
+for commands in (system, doctor, demo, cameras, data, reviewing, datasets, training, models, looking, deadletters):
     app.add_typer(commands.app)
 
 
@@ -19,6 +32,8 @@ def main() -> None:
     try:
         app()
     except (NotRunning, Refused) as error:
+        if "--json" in sys.argv:
+            sys.stdout.write(json.dumps({"error": str(error)}, ensure_ascii=False) + "\n")
         errors.print(f"error: {error}", markup=False)
         sys.exit(1)
 

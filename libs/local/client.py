@@ -1,7 +1,7 @@
 """Talks to the running system over HTTP, as any outside program would: addresses and token from `endpoints.json`."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,10 +57,8 @@ class Client:
     http: httpx.Client
 
     def get(self, path: str, **query: object) -> Any:
-        """GET; parameters that are None are left out."""
-        return self.request(
-            "GET", path, params={name: str(value) for name, value in query.items() if value is not None}
-        )
+        """GET; parameters that are None are left out, those that are lists are repeated."""
+        return self.request("GET", path, params=_parameters(query))
 
     def rows(self, path: str, **query: object) -> list[dict[str, Any]]:
         """GET a list, bare or as the only list in an object."""
@@ -83,15 +81,30 @@ class Client:
             raise Refused(problem_of(response), response.status_code)
         return response.json() if response.content else None
 
-    def events(self, path: str, **query: str) -> Iterator[dict[str, Any]]:
-        """Server-sent events as plain values, until the caller stops."""
-        with self.http.stream("GET", path, params=query, timeout=None) as response:
-            if response.is_error:
-                response.read()
-                raise Refused(problem_of(response), response.status_code)
-            for line in response.iter_lines():
-                if line.startswith("data:"):
-                    yield cast(dict[str, Any], json.loads(line[5:]))
+    def events(self, path: str, **query: object) -> Iterator[dict[str, Any]]:
+        """Server-sent events as plain values, until the caller stops or the service ends."""
+        patience = httpx.Timeout(10, read=None)
+        try:
+            with self.http.stream("GET", path, params=_parameters(query), timeout=patience) as response:
+                if response.is_error:
+                    response.read()
+                    raise Refused(problem_of(response), response.status_code)
+                for line in response.iter_lines():
+                    if line.startswith("data:"):
+                        yield cast(dict[str, Any], json.loads(line[5:]))
+        except httpx.TransportError as error:
+            raise NotRunning(f"{self.http.base_url} is gone: {error}. Look: uv run camloop status") from error
+
+
+def _parameters(query: Mapping[str, object]) -> dict[str, str | list[str]]:
+    """Words as HTTP wants them."""
+    found: dict[str, str | list[str]] = {}
+    for name, value in query.items():
+        if isinstance(value, list | tuple):
+            found[name] = [str(each) for each in cast("Iterable[object]", value)]
+        elif value is not None:
+            found[name] = str(value).lower() if isinstance(value, bool) else str(value)
+    return found
 
 
 def problem_of(response: httpx.Response) -> str:

@@ -1,7 +1,8 @@
-"""What a workflow is called and knows: asked where the command line runs, from the files the system started with."""
+"""What a workflow is called and knows: as the running system has it, or as its file says."""
 
-from libs.common.workflows import Workflow, load_workflow
-from libs.local.connections import local_settings
+from libs.common.workflows import Workflow, load_workflow, parse_workflow
+from libs.local.client import NotRunning
+from libs.local.connections import console, local_settings
 
 
 class UnknownWorkflow(ValueError):
@@ -9,10 +10,28 @@ class UnknownWorkflow(ValueError):
 
 
 def workflow_named(name: str) -> Workflow:
-    """Raises `UnknownWorkflow`; `Permanent` when its file has mistakes."""
+    """Its newest revision; before the system runs or has read it, its file.
+
+    Raises `UnknownWorkflow`; `Permanent` when its file has mistakes.
+    """
+    known = _running()
+    if name in known:
+        return known[name]
     folder = local_settings().workflows_folder
     path = folder / f"{name}.yaml"
     if not path.is_file():
-        known = ", ".join(sorted(each.stem for each in folder.glob("*.yaml"))) or "none"
-        raise UnknownWorkflow(f"There is no workflow {name!r} in {folder}. There are: {known}")
+        names = sorted({*known, *(each.stem for each in folder.glob("*.yaml"))})
+        raise UnknownWorkflow(f"There is no workflow {name!r}. There are: {', '.join(names) or 'none'}")
     return load_workflow(path)
+
+
+def _running() -> dict[str, Workflow]:
+    """The workflows of the running system; none when it does not run."""
+    try:
+        with console() as client:
+            found = client.get("/api/workflows")["workflows"]
+    except NotRunning:
+        return {}
+    return {
+        each["name"]: parse_workflow(each["definition"], origin=each["name"]) for each in found if each["definition"]
+    }

@@ -28,18 +28,18 @@ def build(
     """Ask for a dataset version now; nothing new gives the last one again."""
     with console() as client:
         asked = client.post("/api/builds", {"workflow": workflow, "reason": reason})
-    told = f"a dataset version of {workflow} is asked for\nnext: uv run camloop datasets --workflow {workflow}"
+    told = f"a dataset version of {workflow} is asked for\nnext: uv run camloop versions {workflow}"
     answer(asked, as_json=as_json, text=told)
 
 
 @app.command()
-def datasets(
-    workflow: Annotated[str | None, typer.Option("--workflow", "-w")] = None,
+def versions(
+    workflow: Annotated[str | None, typer.Argument()] = None,
     as_json: Json = False,
 ) -> None:
     """Every dataset version, newest first."""
     with console() as client:
-        found = client.rows("/api/dataset-versions", workflow=workflow)
+        found = client.rows("/api/dataset-versions", workflow=workflow, limit=500)
     rows = [
         (f"{each['workflow']}@{each['version']}", *(each["counts"].get(split) for split in ("train", "val", "test")),
          pairs(each["boxes_per_class"]), str(each["built_at"])[:19], each["dataset_version_id"])
@@ -80,7 +80,7 @@ def _find(version: str, *, as_json: bool) -> dict[str, Any]:
     """A version by `<workflow>@<number>` or by id."""
     workflow, at, number = version.rpartition("@")
     with console() as client:
-        found = client.rows("/api/dataset-versions", workflow=workflow or None)
+        found = client.rows("/api/dataset-versions", workflow=workflow or None, limit=500)
     for each in found:
         if str(each["dataset_version_id"]) == version or (at and str(each["version"]) == number):
             return each

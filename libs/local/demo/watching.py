@@ -55,7 +55,7 @@ class Watch:
 
     def skip_the_past(self) -> None:
         """Only what happens from now on is this demo's."""
-        newest = self.console.get("/api/events", limit=1, newest_first="true")["events"]
+        newest = self.console.get("/api/events", limit=1, newest_first=True)["events"]
         self.after = newest[0]["position"] if newest else 0
 
     def _hear_news(self) -> None:
