@@ -1,0 +1,1 @@
+"""Loops no event triggers: workflow files, dead letters, rebuilding."""
