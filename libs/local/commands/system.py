@@ -147,7 +147,7 @@ def picture(state: StackState) -> Table:
             p.port,
             p.pid,
             p.restarts or None,
-            (p.last_error or "")[:80],
+            (p.last_error or "")[:80] if p.state != "ready" or p.restarts else None,
         )
         for p in state.processes
     ]
