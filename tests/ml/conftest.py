@@ -21,7 +21,7 @@ def finished_run(trainer: Trainer, tmp_path_factory: pytest.TempPathFactory) -> 
     """A model trained long enough to detect discs and squares."""
     folder = tmp_path_factory.mktemp("finished")
     dataset = write_dataset(folder / "dataset", "t" * 64 + "v" * 8 + "e" * 8)
-    hyperparameters = {"epochs": 8, "image_size": 96, "batch": 4, "nominal_batch": 4, "close_mosaic": 3}
+    hyperparameters = {"epochs": 10, "image_size": 96, "batch": 4, "nominal_batch": 4, "close_mosaic": 3}
     heard = trainer.run(spec_for(dataset, folder / "output", hyperparameters))
     assert heard.code == 0, f"{heard.said[-1]} {heard.stderr[-2000:]}"
     return FinishedRun(heard, folder / "output", dataset)

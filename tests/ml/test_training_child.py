@@ -24,11 +24,11 @@ def test_every_line_comes_in_its_order(finished_run: FinishedRun) -> None:
     assert heard.started.device == "cpu"
     assert heard.started.threads >= 1
     assert heard.started.environment.keys() >= {"python", "torch", "ultralytics", "cuda"}
-    assert heard.epochs == list(range(1, 9))
+    assert heard.epochs == list(range(1, 11))
     assert [line.epoch for line in heard.checkpoints] == heard.epochs
     assert [line.seq for line in heard.log] == list(range(1, len(heard.log) + 1))
     order = [line.type for line in heard.said if line.type != "log"]
-    assert order == ["started", *(["progress", "checkpoint"] * 8), "finished"]
+    assert order == ["started", *(["progress", "checkpoint"] * 10), "finished"]
 
 
 def test_the_model_learned_to_detect(finished_run: FinishedRun) -> None:
@@ -44,7 +44,7 @@ def test_artifacts_are_what_their_digests_say(finished_run: FinishedRun) -> None
         data = entry.path.read_bytes()
         assert (hashlib.sha256(data).hexdigest(), len(data)) == (entry.sha256, entry.bytes)
     with (finished_run.output / "results.csv").open(encoding="utf-8") as file:
-        assert [int(row["epoch"]) for row in csv.DictReader(file)] == list(range(1, 9))
+        assert [int(row["epoch"]) for row in csv.DictReader(file)] == list(range(1, 11))
     logged = (finished_run.output / "train.log").read_text(encoding="utf-8")
     assert all(line.text in logged for line in finished_run.heard.log)
 
@@ -83,16 +83,19 @@ def test_onnx_detects_what_torch_detects(finished_run: FinishedRun, trainer: Tra
         finished_run.output / "best.pt", [letterbox(s, 96, 96)[0] for s in scenes], trainer, tmp_path
     )
     detector = Detector(finished_run.output / "best.onnx", NAMES, threads=1)
+    surely_found: set[str] = set()
     for scene, rows in zip(scenes, expected, strict=True):
         scale = max(scene.shape[:2]) / 96
         found = detector.detect(scene, 0.05)
         sure = [row for row in rows if row[4] >= 0.05]
-        assert {"disc", "square"} <= {each.label for each in found if each.confidence > 0.5}
+        assert found[0].confidence > 0.25
+        surely_found |= {each.label for each in found if each.confidence > 0.5}
         assert len(found) == len(sure)
         for each, row in zip(found, sure, strict=True):
             assert each.label == NAMES[int(row[5])]
             assert each.confidence == pytest.approx(row[4], abs=0.01)
             assert each.box == pytest.approx(_in_image(row[:4], scene.shape), abs=scale)
+    assert surely_found == set(NAMES), "two models that see nothing would agree, too"
 
 
 def _torch_detections(weights: Path, inputs: list[Any], trainer: Trainer, folder: Path) -> list[list[list[float]]]:

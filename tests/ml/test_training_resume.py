@@ -62,7 +62,7 @@ def test_a_run_killed_before_its_export_only_exports(
     """The last checkpoint is complete: no epoch is trained again, and the same weights ship."""
     last = finished_run.heard.checkpoints[-1].path
     dataset = write_dataset(tmp_path / "dataset", "t" * 64 + "v" * 8 + "e" * 8)
-    hyperparameters = {"epochs": 8, "image_size": 96, "batch": 4, "nominal_batch": 4, "close_mosaic": 3}
+    hyperparameters = {"epochs": 10, "image_size": 96, "batch": 4, "nominal_batch": 4, "close_mosaic": 3}
     heard = trainer.run(spec_for(dataset, tmp_path / "output", hyperparameters, resume_from=str(last)))
     assert heard.code == 0
     assert heard.epochs == []

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -169,36 +170,43 @@ class Trainer:
                 process.send_signal(number)
         return heard
 
+    def abandon(self, spec: dict[str, Any]) -> int:
+        """Hear one line and go away, as a starter does that is killed. Returns the child's exit code."""
+        with self._child(spec, CHILD) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            process.stdout.close()
+            return process.wait(timeout=120)
+
     def listen(
         self, spec: dict[str, Any], heard: Heard, *, command: list[str] | None = None
     ) -> Iterator[subprocess.Popen[str]]:
         """Fill `heard`, yielding the process after every line."""
+        with self._child(spec, command or CHILD) as process:
+            assert process.stdout is not None
+            for row in process.stdout:
+                heard.said.append(LINES.validate_json(row))
+                yield process
+            heard.code = process.wait(timeout=60)
+        heard.stderr = (Path(spec["output"]) / "stderr.txt").read_text(encoding="utf-8")
+
+    @contextmanager
+    def _child(self, spec: dict[str, Any], command: list[str]) -> Iterator[subprocess.Popen[str]]:
+        """A started child, with its spec and stderr in the output folder; killed when the test fails meanwhile."""
         output = Path(spec["output"])
         output.mkdir(parents=True, exist_ok=True)
-        spec_file = output / "run.json"
-        spec_file.write_text(json.dumps(spec), encoding="utf-8")
-        with (
-            (output / "stderr.txt").open("w+", encoding="utf-8") as stderr,
-            subprocess.Popen(
-                [*(command or CHILD), "--spec", str(spec_file)],
-                cwd=REPOSITORY,
-                env=self.environment(),
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                text=True,
-            ) as process,
-        ):
-            assert process.stdout is not None
-            try:
-                for row in process.stdout:
-                    heard.said.append(LINES.validate_json(row))
+        (output / "run.json").write_text(json.dumps(spec), encoding="utf-8")
+        with (output / "stderr.txt").open("w", encoding="utf-8") as stderr:
+            process = subprocess.Popen(
+                [*command, "--spec", str(output / "run.json")],
+                cwd=REPOSITORY, env=self.environment(), stdout=subprocess.PIPE, stderr=stderr, text=True,
+            )  # fmt: skip
+            with process:
+                try:
                     yield process
-            finally:
-                if process.poll() is None and heard.code is None and sys.exc_info()[0] is not None:
+                except BaseException:
                     process.kill()
-                heard.code = process.wait(timeout=60)
-                stderr.seek(0)
-                heard.stderr = stderr.read()
+                    raise
 
 
 @dataclass(frozen=True)

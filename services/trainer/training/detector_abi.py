@@ -45,6 +45,7 @@ def _rename_output(graph: onnx.GraphProto) -> None:
 def _try_out(path: Path, height: int, width: int) -> None:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     (detections,) = session.run(["detections"], {"images": np.zeros((1, 3, height, width), np.float32)})
     _require(detections.dtype == np.float32, path, "float32 detections")
