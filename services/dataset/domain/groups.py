@@ -96,9 +96,31 @@ def crossing(live: Mapping[UUID, Candidate], links: Links, given: Mapping[UUID, 
     return out
 
 
-def group_new(
-    newcomers: Iterable[Candidate], links: Links, given: Mapping[UUID, Assignment], keys: "KeyPlaces"
-) -> Grouping:
+KeyPlaces = Mapping[str, frozenset[Place]]
+
+
+@dataclass(frozen=True)
+class Known:
+    """What stands before new samples are grouped. `absent_keys`: leakage keys of known samples that are not candidates."""
+
+    links: Links
+    given: Mapping[UUID, Assignment]
+    key_places: KeyPlaces
+    absent_keys: Mapping[UUID, str]
+
+    def keys_near(self, sample: Candidate) -> list[str]:
+        """The leakage keys a sample joins: its own, and those of absent near-duplicates (a link joins a whole group)."""
+        near = self.links.get(sample.sample_id, ())
+        return [sample.key, *(self.absent_keys[i] for i in near if i in self.absent_keys)]
+
+    def places_near(self, sample: Candidate) -> set[Place]:
+        """The places of what a sample would be connected with."""
+        near = self.links.get(sample.sample_id, ())
+        places = {self.given[i].place for i in near if i in self.given}
+        return places.union(*(self.key_places.get(key, ()) for key in self.keys_near(sample)))
+
+
+def group_new(newcomers: Iterable[Candidate], known: Known) -> Grouping:
     """Group the samples without a place: with those that have one, or among themselves.
 
     One that would connect two splits is left out and connects nothing. Earlier captured samples go first, so the
@@ -110,21 +132,17 @@ def group_new(
     left_out: dict[UUID, str] = {}
     admitted: list[Candidate] = []
     for sample in ordered:
-        near = links.get(sample.sample_id, ())
-        places = keys.get(sample.key, frozenset()) | {given[i].place for i in near if i in given}
-        touched = [sample.key, *(i for i in near if i in waiting and i in forest.parent)]
-        if not forest.connect(sample.sample_id, touched, places):
+        near = known.links.get(sample.sample_id, ())
+        touched = [*known.keys_near(sample), *(i for i in near if i in waiting and i in forest.parent)]
+        if not forest.connect(sample.sample_id, touched, known.places_near(sample)):
             left_out[sample.sample_id] = JOINS_TWO_SPLITS
             continue
         admitted.append(sample)
         for absent in near:
             # Not in this version, so it may stand on both sides; where it does not, it connects what resembles it.
-            if absent not in waiting and absent not in given:
+            if absent not in waiting and absent not in known.given:
                 forest.connect(sample.sample_id, [absent], frozenset())
     return _collect(admitted, forest, left_out)
-
-
-KeyPlaces = Mapping[str, frozenset[Place]]
 
 
 def places_of_keys(live: Mapping[UUID, Candidate], given: Iterable[Assignment]) -> KeyPlaces:

@@ -11,6 +11,7 @@ from libs.common.workflows import SplitShares
 from services.dataset.domain.groups import (
     Assignment,
     Candidate,
+    Known,
     NewGroup,
     Place,
     both_ways,
@@ -37,13 +38,18 @@ def plan_splits(
     pairs: Iterable[tuple[UUID, UUID]],
     given: Mapping[UUID, Assignment],
     shares: SplitShares,
+    absent_keys: Mapping[UUID, str],
 ) -> SplitPlan:
-    """Place every candidate. `pairs`: all known near-duplicates; `given`: every place ever given, which stands."""
+    """Place every candidate.
+
+    `pairs`: all known near-duplicates; `given`: every place ever given, which stands; `absent_keys`: leakage keys of known
+    samples that are no candidates (rejected since, or unusable).
+    """
     live = {sample.sample_id: sample for sample in candidates}
     links = both_ways(pairs)
     out = crossing(live, links, given)
     newcomers = (sample for sample in live.values() if sample.sample_id not in given)
-    grouping = group_new(newcomers, links, given, places_of_keys(live, given.values()))
+    grouping = group_new(newcomers, Known(links, given, places_of_keys(live, given.values()), absent_keys))
     standing = {i: given[i].place for i in live.keys() & given.keys() if i not in out} | dict(grouping.joined)
     seats = Seating(shares, _frozen_cameras(given.values()), _Standing.of(standing, live))
     placed = seats.place_all(grouping.new_groups)

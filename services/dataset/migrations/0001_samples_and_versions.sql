@@ -17,6 +17,7 @@ create table sample (
         (approved_at is not null and (rejected_at is null or approved_at > rejected_at)) stored
 );
 create index sample_live on sample (workflow, sample_id) where live;
+create index sample_withdrawn on sample (workflow) where not live and leakage_group is not null;
 
 -- Near-duplicates, never forgotten: what resembled once must not cross splits later.
 create table link (

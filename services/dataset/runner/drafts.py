@@ -62,14 +62,15 @@ async def draft_version(samples: SampleStore, workflow: Workflow, path: Path) ->
 
 async def _plan(look: Look, workflow: Workflow) -> SplitPlan:
     candidates, links, places = await look.candidates(), await look.links(), await look.places()
+    absent = await look.absent_keys()
 
     def work() -> SplitPlan:
         classes = frozenset(workflow.class_names)
         usable = [sample for sample in candidates if sample.labels <= classes]
-        unknown = {sample.sample_id: UNKNOWN_LABEL for sample in candidates if not sample.labels <= classes}
-        plan = plan_splits(usable, links, places, workflow.dataset.split)
+        unknown = {sample.sample_id: sample.key for sample in candidates if not sample.labels <= classes}
+        plan = plan_splits(usable, links, places, workflow.dataset.split, absent | unknown)
         _require_enough(workflow, usable, plan)
-        return SplitPlan(plan.places, plan.new, dict(plan.left_out) | unknown)
+        return SplitPlan(plan.places, plan.new, dict(plan.left_out) | dict.fromkeys(unknown, UNKNOWN_LABEL))
 
     return await asyncio.to_thread(work)
 

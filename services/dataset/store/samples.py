@@ -215,6 +215,14 @@ class Look:
         rows = await self.connection.fetch("select sample_id, other_id from link where workflow = $1", self.workflow)
         return [(row["sample_id"], row["other_id"]) for row in rows]
 
+    async def absent_keys(self) -> dict[UUID, str]:
+        """The leakage keys of samples that were approved once and rejected since."""
+        rows = await self.connection.fetch(
+            "select sample_id, leakage_group from sample where workflow = $1 and not live and leakage_group is not null",
+            self.workflow,
+        )
+        return {row["sample_id"]: row["leakage_group"] for row in rows}
+
     async def places(self) -> dict[UUID, Assignment]:
         """Every place ever given."""
         rows = await self.connection.fetch(

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from libs.common import objects
+from libs.common import objects, telemetry
 from libs.common.events import Annotation, Media
 
 pytestmark = pytest.mark.connected
@@ -191,6 +191,11 @@ async def test_a_cancelled_builder_gives_back_and_another_builds_the_one_version
     assert (event.version, len(await plant.lines(event))) == (1, 20)
 
 
+def refused() -> float:
+    labels = {"kind": "build", "outcome": "lease_lost"}
+    return telemetry.REGISTRY.get_sample_value("camloop_job_finished_total", labels) or 0.0
+
+
 async def test_a_zombie_builder_changes_nothing(plant) -> None:
     for number in range(20):
         await plant.approve(number)
@@ -204,8 +209,10 @@ async def test_a_zombie_builder_changes_nothing(plant) -> None:
     await plant.approve(33)
     assert await plant.runner("worker-2").run_one()
     [event] = await plant.built()
+    refused_before = refused()
     halting.go_on.set()
     await frozen
+    assert refused() == refused_before + 1
     assert [e.dataset_version_id for e in await plant.built()] == [event.dataset_version_id]
     assert len(await plant.versions.all_of(plant.workflow)) == 1
     assert len(await plant.lines(event)) == 21  # with its digest: the zombie's 20 lines did not overwrite it

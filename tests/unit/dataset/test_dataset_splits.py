@@ -61,7 +61,8 @@ class History:
         live = [candidate for candidate in self.samples.values() if self.random.random() < 0.95]
         self.random.shuffle(live)
         self.random.shuffle(self.pairs)
-        plan = plan_splits(live, self.pairs, self.given, SHARES)
+        absent = {i: self.samples[i].key for i in self.samples.keys() - {candidate.sample_id for candidate in live}}
+        plan = plan_splits(live, self.pairs, self.given, SHARES, absent)
         self.given |= given(*plan.new)
         assert plan.places.keys() | plan.left_out.keys() == {candidate.sample_id for candidate in live}
         assert not plan.places.keys() & plan.left_out.keys()
@@ -107,13 +108,13 @@ def test_the_order_of_arrival_does_not_matter(seed: int) -> None:
     history = History(random.Random(seed))
     history.arrive(300)
     candidates, pairs = list(history.samples.values()), history.pairs
-    expected = plan_splits(candidates, pairs, {}, SHARES)
+    expected = plan_splits(candidates, pairs, {}, SHARES, {})
     assert not expected.left_out
     for _ in range(3):
         history.random.shuffle(candidates)
         history.random.shuffle(pairs)
         turned = [(b, a) for a, b in pairs]
-        assert plan_splits(candidates, turned, {}, SHARES).places == expected.places
+        assert plan_splits(candidates, turned, {}, SHARES, {}).places == expected.places
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -125,7 +126,7 @@ def test_small_data_fills_every_split_and_teaches_every_class(seed: int) -> None
         for camera, key, labels in groups
         for _ in range(3)
     ]
-    plan = plan_splits(candidates, [], {}, SHARES)
+    plan = plan_splits(candidates, [], {}, SHARES, {})
     assert {where.split for where in plan.places.values()} == {"train", "val", "test"}
     assert any(plan.places[c.sample_id].split == "train" for c in candidates if "rare" in c.labels)
 
@@ -133,18 +134,18 @@ def test_small_data_fills_every_split_and_teaches_every_class(seed: int) -> None
 @pytest.mark.parametrize("seed", range(10))
 def test_three_groups_are_enough_for_three_splits(seed: int) -> None:
     candidates = [sample(seed * 100 + i, f"block-{i}") for i in range(3)]
-    plan = plan_splits(candidates, [], {}, SHARES)
+    plan = plan_splits(candidates, [], {}, SHARES, {})
     assert sorted(where.split for where in plan.places.values()) == ["test", "train", "val"]
 
 
 def test_a_share_of_zero_stays_empty() -> None:
     shares = SplitShares(train=0.8, val=0.2, test=0)
-    plan = plan_splits([sample(i, f"block-{i}") for i in range(400)], [], {}, shares)
+    plan = plan_splits([sample(i, f"block-{i}") for i in range(400)], [], {}, shares, {})
     assert {where.split for where in plan.places.values()} == {"train", "val"}
 
 
 def test_shares_are_kept_in_the_long_run() -> None:
-    plan = plan_splits([sample(i, f"b{i}", camera=f"c{i}") for i in range(4000)], [], {}, SHARES)
+    plan = plan_splits([sample(i, f"b{i}", camera=f"c{i}") for i in range(4000)], [], {}, SHARES, {})
     splits = [where.split for where in plan.places.values()]
     assert splits.count("train") / 4000 == pytest.approx(0.7, abs=0.03)
     assert splits.count("test") / 4000 == pytest.approx(0.15, abs=0.03)
@@ -153,7 +154,7 @@ def test_shares_are_kept_in_the_long_run() -> None:
 def test_a_sample_that_would_join_two_splits_is_left_out() -> None:
     a, b, bridge = sample(1, "a"), sample(2, "b"), sample(3, "a")
     plan = plan_splits(
-        [a, b, bridge], [(bridge.sample_id, b.sample_id)], given(place(a, "train"), place(b, "test")), SHARES
+        [a, b, bridge], [(bridge.sample_id, b.sample_id)], given(place(a, "train"), place(b, "test")), SHARES, {}
     )
     assert plan.left_out == {bridge.sample_id: JOINS_TWO_SPLITS}
     assert plan.places.keys() == {a.sample_id, b.sample_id}
@@ -163,7 +164,7 @@ def test_a_chain_of_new_samples_between_two_splits_is_cut_once() -> None:
     a, b = sample(1, "a"), sample(2, "b")
     chain = [sample(3, "a"), sample(4, "x"), sample(5, "y"), sample(6, "b")]
     pairs = [(one.sample_id, other.sample_id) for one, other in pairwise(chain)]
-    plan = plan_splits([a, b, *chain], pairs, given(place(a, "train"), place(b, "val")), SHARES)
+    plan = plan_splits([a, b, *chain], pairs, given(place(a, "train"), place(b, "val")), SHARES, {})
     assert plan.left_out == {chain[3].sample_id: JOINS_TWO_SPLITS}
     assert {plan.places[c.sample_id].split for c in chain[:3]} == {"train"}
 
@@ -172,24 +173,32 @@ def test_samples_alike_through_an_absent_one_stay_together() -> None:
     absent = UUID(int=999)
     lonely = [sample(i, f"block-{i}") for i in range(60)]
     pairs = [(candidate.sample_id, absent) for candidate in lonely[:30]]
-    plan = plan_splits(lonely, pairs, {}, SHARES)
+    plan = plan_splits(lonely, pairs, {}, SHARES, {})
     assert len({plan.places[candidate.sample_id].group for candidate in lonely[:30]}) == 1
+
+
+def test_resembling_a_rejected_sample_joins_the_rest_of_its_group() -> None:
+    rejected, neighbours = UUID(int=999), [sample(i, "its block") for i in range(3)]
+    lonely = [sample(i, f"block-{i}") for i in range(10, 60)]
+    pairs = [(candidate.sample_id, rejected) for candidate in lonely[:5]]
+    plan = plan_splits([*neighbours, *lonely], pairs, {}, SHARES, {rejected: "its block"})
+    assert len({plan.places[candidate.sample_id].group for candidate in (*neighbours, *lonely[:5])}) == 1
 
 
 def test_two_old_samples_found_alike_lose_the_one_that_is_not_test() -> None:
     a, b, c = sample(1, "a"), sample(2, "b"), sample(3, "c")
     places = given(place(a, "train"), place(b, "test"), place(c, "val"))
-    plan = plan_splits([a, b, c], [(a.sample_id, b.sample_id)], places, SHARES)
+    plan = plan_splits([a, b, c], [(a.sample_id, b.sample_id)], places, SHARES, {})
     assert plan.left_out == {a.sample_id: RESEMBLES_OTHER_SPLIT}
     assert plan.places[b.sample_id].split == "test"
 
 
 def test_a_group_is_called_after_its_first_sample_and_keeps_the_name() -> None:
     early, late = sample(1, "early"), sample(2, "late")
-    plan = plan_splits([late, early], [(late.sample_id, early.sample_id)], {}, SHARES)
+    plan = plan_splits([late, early], [(late.sample_id, early.sample_id)], {}, SHARES, {})
     assert {where.group for where in plan.places.values()} == {"early"}
     earlier = Candidate(UUID(int=3), "line-1", NOON - timedelta(days=1), "late", frozenset())
-    later = plan_splits([late, early, earlier], [], given(*plan.new), SHARES)
+    later = plan_splits([late, early, earlier], [], given(*plan.new), SHARES, {})
     assert later.places[earlier.sample_id] == plan.places[early.sample_id]
 
 
