@@ -1,7 +1,8 @@
 """The back-end Ultralytics: YOLOv8, YOLO11 and YOLO26. The only file of camloop that touches the AGPL package.
 
 The framework is imported inside functions: its environment has to be set first, and it takes seconds. It must neither
-download, nor install, nor report home, nor write outside the output folder (measured with strace by `tests/ml`).
+download, nor install, nor report home, nor write outside the output folder
+(`tests/ml` runs it with an empty home folder and finds it empty afterwards).
 """
 
 import logging
