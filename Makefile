@@ -2,6 +2,8 @@
 SHELL := /bin/bash
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 export UV_PROJECT_ENVIRONMENT ?= .venv
+# ONNX Runtime would report to its makers and write into the user's cache.
+export ORT_DISABLE_TELEMETRY := 1
 WORKFLOW ?= hairnet
 RUN = uv run --no-sync
 UNIT = $(RUN) pytest tests/unit tests/contracts -q -n 2
@@ -12,7 +14,7 @@ install: .venv/.synced
 
 .venv/.synced: pyproject.toml uv.lock $(wildcard libs/*/pyproject.toml services/*/pyproject.toml)
 	@command -v uv >/dev/null || { echo "fetching uv ..."; python3 -m venv .tools && .tools/bin/pip -q install "uv>=0.9"; }
-	uv sync --frozen --extra ultralytics
+	uv sync --frozen --compile-bytecode --extra ultralytics
 	@touch $@
 
 demo: install      ## the whole loop on this machine: cameras, review, training, registry; leaves the system running

@@ -1,5 +1,6 @@
 """Fixtures shared by all tests: the real Kafka, PostgreSQL and S3, started once per run and only when a test asks."""
 
+import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,9 +9,11 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from libs.common.postgres import migrate
-from libs.common.settings import CommonSettings
-from libs.local.stack import LocalStack
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before anything imports ONNX Runtime: it would write into the user's cache
+
+from libs.common.postgres import migrate  # noqa: E402
+from libs.common.settings import CommonSettings  # noqa: E402
+from libs.local.stack import LocalStack  # noqa: E402
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 ADMIN_TOKEN = "test-admin-token-0123456789"

@@ -11,7 +11,8 @@ from libs.local.processes import STOP_SERVICES_FIRST, Command
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 # A container would give each service its own allocator limits; without this, eight processes waste 100 MB in arenas.
-_LEAN = {"PYTHONUNBUFFERED": "1", "MALLOC_ARENA_MAX": "2"}
+# ONNX Runtime reports to its makers, and keeps a file in the user's cache for it, unless told not to before its import.
+_LEAN = {"PYTHONUNBUFFERED": "1", "MALLOC_ARENA_MAX": "2", "ORT_DISABLE_TELEMETRY": "1"}
 
 
 @dataclass(frozen=True)
