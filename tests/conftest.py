@@ -11,9 +11,9 @@ import pytest
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before anything imports ONNX Runtime: it would write into the user's cache
 
-from libs.common.postgres import migrate  # noqa: E402
-from libs.common.settings import CommonSettings  # noqa: E402
-from libs.local.stack import LocalStack  # noqa: E402
+from libs.common.postgres import migrate
+from libs.common.settings import CommonSettings
+from libs.local.stack import LocalStack
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 ADMIN_TOKEN = "test-admin-token-0123456789"
