@@ -88,9 +88,11 @@ async def follow(
         for logged in page:
             position = logged.seq
             yield sent(logged)
-        if page or time.monotonic() - spoke > KEEP_ALIVE_SECONDS:
+        if page:
             spoke = time.monotonic()
-            yield "" if page else ": still here\n\n"
+        elif time.monotonic() - spoke > KEEP_ALIVE_SECONDS:
+            spoke = time.monotonic()
+            yield ": still here\n\n"
         if len(page) < PAGE:
             await _rest(closing, poll_seconds)
 
