@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -12,6 +13,9 @@ from libs.common.events import DatasetBuilt, LogLine, Metrics
 from libs.common.workflows import Workflow
 
 LAST_LOG_LINES = 30
+LINE_CHARACTERS = 2000
+# Of log lines in one event: Kafka takes a MiB, and a character may need four bytes.
+ANNOUNCED_CHARACTERS = 100_000
 
 
 @dataclass(frozen=True)
@@ -51,16 +55,25 @@ def trains_by_itself(workflow: Workflow, built: DatasetBuilt) -> bool:
 
 
 def waits_for(
-    *, dataset: bool, missing: Iterable[str], competitors: Iterable[Competitor], hint: str, workflow: str
+    *,
+    dataset: bool,
+    missing: Iterable[str],
+    competitors: Iterable[Competitor],
+    hint: str,
+    workflow: str,
+    failure: str | None = None,
 ) -> str | None:
     """What holds a queued run back, in words; None when nothing does."""
     if not dataset:
         return f"the first dataset version of {workflow}: none was built yet (uv run camloop build {workflow} says what is missing)"
+    # First what every trainer sees alike: one with and one without the back-end would contradict each other for ever.
+    ahead = [f"run {c.run_id} of {c.workflow} on {c.owner}" for c in competitors]
+    if ahead:
+        return f"a free trainer: in training now: {'; '.join(ahead)}"
     absent = list(missing)
     if absent:
         return f"a trainer with the back-end installed ({', '.join(absent)} missing here). {hint}"
-    ahead = [f"run {c.run_id} of {c.workflow} on {c.owner}" for c in competitors]
-    return f"a free trainer: {'; '.join(ahead)} is in training" if ahead else None
+    return f"its next try: the one before failed: {failure}" if failure else None
 
 
 # --- what the child process says ------------------------------------------------------------------------------------
@@ -149,13 +162,17 @@ class LogBuffer:
 
     def add(self, line: Logged) -> None:
         """Keep a line."""
-        kept = LogLine(seq=line.seq, at=line.at, level=line.level, text=line.text[:2000], attempt=self.attempt)
+        kept = LogLine(
+            seq=line.seq, at=line.at, level=line.level, text=line.text[:LINE_CHARACTERS], attempt=self.attempt
+        )
         self.fresh.append(kept)
         self.last.append(kept)
 
     def take(self, limit: int = 500) -> tuple[LogLine, ...]:
-        """Lines not announced yet, oldest first."""
-        taken, self.fresh = self.fresh[:limit], self.fresh[limit:]
+        """Lines not announced yet, oldest first, as many as one event may carry."""
+        sizes = accumulate(len(line.text) for line in self.fresh[:limit])
+        count = sum(size <= ANNOUNCED_CHARACTERS for size in sizes)
+        taken, self.fresh = self.fresh[:count], self.fresh[count:]
         return tuple(taken)
 
 
