@@ -5,11 +5,11 @@ import json
 import os
 import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
-from libs.common.errors import CamloopError
 from libs.common.events import DatasetBuilt, Media
 from libs.common.manifests import ManifestLine, read_manifest
 from libs.common.objects import Objects
@@ -42,21 +42,28 @@ class Workspace:
     def remove(self) -> None:
         """Delete the folder; cached images stay."""
         shutil.rmtree(self.folder, ignore_errors=True)
+        with suppress(OSError):  # the folder of the run, unless another attempt uses it
+            self.folder.parent.rmdir()
 
 
 def workspace_for(settings: Settings, run_id: UUID, prefix: str) -> Workspace:
     """A fresh folder no other attempt uses."""
-    workspace = Workspace(settings.work_folder.resolve() / "runs" / str(run_id) / prefix)
-    workspace.remove()
+    run_folder = settings.work_folder.resolve() / "runs" / str(run_id)
+    # What an attempt left that was killed: its lease is gone, so nobody needs it.
+    shutil.rmtree(run_folder, ignore_errors=True)
+    workspace = Workspace(run_folder / prefix)
     workspace.dataset.mkdir(parents=True)
     workspace.output.mkdir(parents=True)
     return workspace
 
 
 async def fetch_dataset(objects: Objects, settings: Settings, built: DatasetBuilt, workspace: Workspace) -> int:
-    """Lay out a dataset version as the child expects it; returns the number of images."""
+    """Lay out a dataset version as the child expects it; returns the number of images.
+
+    Raises `Permanent` when the manifest or an image is gone or is not the one announced.
+    """
     data = await objects.get(built.manifest.uri, expected_sha256=built.manifest.sha256)
-    lines = [line for line in read_manifest(data) if line.kind == "image"]
+    lines = await asyncio.to_thread(lambda: [line for line in read_manifest(data) if line.kind == "image"])
     cache = settings.work_folder.resolve() / "images"
     await _fetch_images(objects, cache, [line.media for line in lines])
     await asyncio.to_thread(_lay_out, workspace, cache, lines)
@@ -77,8 +84,9 @@ async def _fetch_images(objects: Objects, cache: Path, images: Iterable[Media]) 
         async with asyncio.TaskGroup() as group:
             for image in {image.sha256: image for image in images}.values():
                 group.create_task(fetch(image))
-    except* CamloopError as failures:
-        # The first one says it: a missing picture must stay `Permanent`, which a group of errors is not.
+    except ExceptionGroup as failures:
+        # The first one says it: a missing picture must stay `Permanent`, which a group of errors is not. (What an
+        # `except*` raises is put into a group again.)
         raise failures.exceptions[0] from None
 
 
@@ -98,6 +106,16 @@ def _lay_out(workspace: Workspace, cache: Path, lines: list[ManifestLine]) -> No
                 os.link(source, target)
             row = line.model_dump(mode="json", exclude_none=True) | {"file": f"images/{source.name}"}
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def keep(source: Path, target: Path) -> bool:
+    """Hold on to a file that its owner may delete at any time; False if it is gone already."""
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def trim_cache(cache: Path, limit_bytes: int) -> None:
