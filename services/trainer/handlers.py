@@ -8,7 +8,7 @@ from faststream import Context
 from libs.common import outbox
 from libs.common.configuration import Configuration, follow_workflows
 from libs.common.envelope import Envelope, stable_id
-from libs.common.errors import Transient
+from libs.common.errors import Permanent, Transient
 from libs.common.events import DatasetBuilt, TrainingCancelRequested, TrainingFailed, TrainingQueued, TrainingRequested
 from libs.common.kafka import Subscriptions
 from libs.common.postgres import Connection
@@ -33,6 +33,7 @@ async def queue_automatic_run(
     workflow = await configuration.workflow(event.workflow)
     attempts = workflow.training.maximum_attempts
     async with store.transaction(envelope) as unit:
+        await store.lock(unit, event.workflow)
         await store.add_dataset_version(unit, event)
         waiting = await store.give_version_to_waiting_runs(unit, event, max_attempts=attempts)
         if trains_by_itself(workflow, event) and not waiting:
@@ -51,6 +52,7 @@ async def queue_requested_run(
     """Queue a run somebody asked for; without a dataset version yet it waits for the first."""
     workflow = await configuration.workflow(event.workflow)
     async with store.transaction(envelope) as unit:
+        await store.lock(unit, event.workflow)
         version_id = await _version_id(unit, store, event)
         run = _requested_run(workflow, event, version_id, envelope)
         if await store.add_run(unit, run, max_attempts=workflow.training.maximum_attempts):
@@ -60,9 +62,14 @@ async def queue_requested_run(
 async def _version_id(connection: Connection, store: TrainerStore, event: TrainingRequested) -> UUID | None:
     if not isinstance(event.dataset_version_id, UUID):
         return await store.latest_version_id(connection, event.workflow)
-    if await store.dataset_version(event.dataset_version_id) is None:
+    version = await store.dataset_version(event.dataset_version_id)
+    if version is None:
         raise Transient(
             f"Dataset version {event.dataset_version_id} is not known (yet): ask for one of camloop's, or for latest"
+        )
+    if version.workflow != event.workflow:
+        raise Permanent(
+            f"Dataset version {event.dataset_version_id} is one of {version.workflow}: a run of {event.workflow} needs its own"
         )
     return event.dataset_version_id
 

@@ -23,6 +23,7 @@ class QueuedRun:
     run: TrainingRun
     waits_for: str | None
     has_dataset: bool
+    failure: str | None = None
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,13 @@ class TrainerStore:
     def transaction(self, envelope: Envelope) -> AbstractAsyncContextManager[Connection]:
         """The handler's transaction, inbox included."""
         return inbox.transaction(self.pool, "trainer", envelope)
+
+    async def lock(self, connection: Connection, workflow: str) -> None:
+        """Until the transaction ends, nobody else queues runs of this workflow.
+
+        Else a request sees no version while the first version sees no request, and the run waits for ever.
+        """
+        await connection.execute("select pg_advisory_xact_lock(hashtextextended('trainer:' || $1, 0))", workflow)
 
     async def add_dataset_version(self, connection: Connection, built: DatasetBuilt) -> None:
         """Remember a version; the same one again changes nothing."""
@@ -102,25 +110,29 @@ class TrainerStore:
 
     async def cancel_run(self, connection: Connection, run_id: UUID, reason: str) -> TrainingRun | None:
         """Cancel a run that has not ended; None if it has, or is unknown."""
-        row = await connection.fetchrow(
-            "update training_run set cancelled = true where id = $1 and not cancelled returning *", run_id
-        )
+        row = await connection.fetchrow("select * from training_run where id = $1 and not cancelled for update", run_id)
         if row is None:
             return None
         waiting = row["dataset_version_id"] is None
-        return _run(row) if await jobs.cancel(connection, run_id, reason) or waiting else None
+        if not waiting and not await jobs.cancel(connection, run_id, reason):
+            return None
+        await connection.execute("update training_run set cancelled = true where id = $1", run_id)
+        return _run(row)
 
     async def queued_runs(self) -> list[QueuedRun]:
         """Runs nobody works on, in the order they will start."""
         rows = await self.pool.fetch(
             """
-            select r.* from training_run r
-            where not cancelled and (dataset_version_id is null
-                or exists (select 1 from job where job.id = r.id and job.state = 'queued'))
-            order by priority desc, requested_at
+            select r.*, case when job.attempt > 0 then job.error end as failure
+            from training_run r left join job on job.id = r.id
+            where not r.cancelled and (r.dataset_version_id is null or job.state = 'queued')
+            order by r.priority desc, r.requested_at
             """
         )
-        return [QueuedRun(_run(row), row["waits_for"], row["dataset_version_id"] is not None) for row in rows]
+        return [
+            QueuedRun(_run(row), row["waits_for"], row["dataset_version_id"] is not None, row["failure"])
+            for row in rows
+        ]
 
     async def running(self) -> list[Competitor]:
         """Runs somebody works on."""
