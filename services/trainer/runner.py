@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ import structlog
 from libs.common import outbox, telemetry
 from libs.common.configuration import Configuration
 from libs.common.envelope import Envelope, stable_id
-from libs.common.errors import NotFound, Permanent, Transient
+from libs.common.errors import CamloopError, NotFound, Permanent, Transient
 from libs.common.events import (
     Artifact,
     DatasetBuilt,
@@ -45,7 +46,7 @@ from services.trainer.domain import (
 )
 from services.trainer.settings import Settings
 from services.trainer.store import QueuedRun, TrainerStore
-from services.trainer.workspace import Workspace, fetch_dataset, workspace_for, write_spec
+from services.trainer.workspace import Workspace, fetch_dataset, keep, workspace_for, write_spec
 
 log = structlog.get_logger()
 WATCH_SECONDS = 2.0
@@ -62,9 +63,11 @@ class Attempt:
     built: DatasetBuilt
     workspace: Workspace
     logs: LogBuffer
+    uploads: Throttle
     throttle: Throttle = field(default_factory=lambda: Throttle(1.0))
     started: Started | None = None
     resumed_from_epoch: int | None = None
+    newest: CheckpointWritten | None = None
 
     @property
     def cause(self) -> Envelope:
@@ -90,20 +93,26 @@ class TrainingRunner:
 
     async def work(self, lease: Lease, pulse: Pulse) -> None:
         """Train one run to its end, or give it back with a checkpoint when asked to stop."""
-        attempt = await self._prepare(lease, pulse)
-        self.last_logs[lease.job_id] = attempt.logs
-        silence = attempt.workflow.training.minutes_without_progress * 60
+        workspace = workspace_for(self.settings, lease.job_id, lease.prefix)
         try:
-            async with TrainingChild(attempt.workspace.spec_file, silence_seconds=silence) as child:
-                try:
-                    await self._follow(attempt, child)
-                except asyncio.CancelledError:
-                    await asyncio.shield(self._wind_down(attempt, child))
-                    raise
+            attempt = await self._prepare(lease, pulse, workspace)
+            self.last_logs[lease.job_id] = attempt.logs
+            await self._train(attempt)
+            self.last_logs.pop(lease.job_id, None)
         finally:
-            attempt.workspace.remove()
+            workspace.remove()
 
-    async def _prepare(self, lease: Lease, pulse: Pulse) -> Attempt:
+    async def _train(self, attempt: Attempt) -> None:
+        silence = attempt.workflow.training.minutes_without_progress * 60
+        async with TrainingChild(attempt.workspace.spec_file, silence_seconds=silence) as child:
+            try:
+                await self._follow(attempt, child)
+            except asyncio.CancelledError:
+                if not attempt.pulse.lost:  # else there is nothing to save, and somebody may train already
+                    await asyncio.shield(self._wind_down(attempt, child))
+                raise
+
+    async def _prepare(self, lease: Lease, pulse: Pulse, workspace: Workspace) -> Attempt:
         run = await self.store.run(UUID(lease.spec["run_id"]))
         built = (
             None
@@ -113,14 +122,15 @@ class TrainingRunner:
         if run is None or built is None:
             raise Permanent(f"Training run {lease.job_id} names a dataset version that is not here")
         workflow = await self.configuration.workflow(run.workflow)
-        workspace = workspace_for(self.settings, run.run_id, lease.prefix)
         pulse.progress = {"stage": "fetching the dataset version"}
         await fetch_dataset(self.objects, self.settings, built, workspace)
         checkpoint = await self._fetch_checkpoint(lease, workspace)
         write_spec(workspace, self.settings, run, workflow, built, checkpoint)
         return Attempt(
-            lease, pulse, run, workflow, built, workspace, LogBuffer(lease.attempt), resumed_from_epoch=epoch_of(lease)
-        )
+            lease, pulse, run, workflow, built, workspace, LogBuffer(lease.attempt),
+            uploads=Throttle(self.settings.checkpoint_seconds),
+            resumed_from_epoch=epoch_of(lease) if checkpoint else None,
+        )  # fmt: skip
 
     async def _fetch_checkpoint(self, lease: Lease, workspace: Workspace) -> Path | None:
         if lease.checkpoint_uri is None:
@@ -149,7 +159,9 @@ class TrainingRunner:
             case Progressed():
                 await self._progress(attempt, line)
             case CheckpointWritten():
-                await self._store_checkpoint(attempt, line)
+                attempt.newest = line
+                if attempt.uploads.allows(time.monotonic()):
+                    await self._store_newest_checkpoint(attempt)
             case Failed():
                 problem = f"{line.reason}. {line.hint}"
                 raise Permanent(problem) if line.permanent else Transient(problem)
@@ -198,10 +210,13 @@ class TrainingRunner:
             log_lines=attempt.logs.take(),
         )
 
-    async def _store_checkpoint(self, attempt: Attempt, line: CheckpointWritten) -> None:
+    async def _store_newest_checkpoint(self, attempt: Attempt) -> None:
+        line, kept = attempt.newest, attempt.workspace.folder / "checkpoint.pt"
+        if line is None or not keep(Path(line.path), kept):
+            return
         # Put, then record: only the address in the job's row is real, a zombie's prefix is never read.
-        key = f"{run_prefix(attempt)}/checkpoint-{line.epoch:05d}.pt"
-        media = await self.objects.put_file(key, Path(line.path))
+        media = await self.objects.put_file(f"{run_prefix(attempt)}/checkpoint-{line.epoch:05d}.pt", kept)
+        attempt.newest = None
         attempt.pulse.checkpoint_uri = media.uri
         await self.jobs.heartbeat(attempt.lease, progress=attempt.pulse.progress, checkpoint_uri=media.uri)
 
@@ -240,11 +255,13 @@ class TrainingRunner:
     async def _wind_down(self, attempt: Attempt, child: TrainingChild) -> None:
         await child.ask_to_stop()
         try:
-            async with asyncio.timeout(self.settings.stop_seconds):
-                async for line in child.lines():
-                    if isinstance(line, CheckpointWritten):
-                        await self._store_checkpoint(attempt, line)
-        except (TimeoutError, Transient, OSError, asyncpg.PostgresError) as error:
+            with suppress(TimeoutError, Transient):
+                async with asyncio.timeout(self.settings.stop_seconds):
+                    async for line in child.lines():
+                        if isinstance(line, CheckpointWritten):
+                            attempt.newest = line
+            await self._store_newest_checkpoint(attempt)
+        except (TimeoutError, CamloopError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             log.warning("training_wind_down_cut_short", error=str(error) or type(error).__name__)
 
     async def announce_failure(self, connection: Connection, spec: dict[str, str], attempt: int, reason: str) -> None:
@@ -300,6 +317,7 @@ class QueueWatch:
         for entry in queued:
             text = waits_for(
                 dataset=entry.has_dataset,
+                failure=entry.failure,
                 missing=missing_modules(entry.run.backend),
                 competitors=competitors,
                 hint=HINTS.get(entry.run.backend, ""),

@@ -9,7 +9,11 @@ from libs.common.settings import CommonSettings
 
 
 class Settings(CommonSettings):
-    """Prefix `TRAINER_`. `work_folder` holds runs in progress and cached images; it may be lost at any time."""
+    """Prefix `TRAINER_`. `work_folder` holds runs in progress and cached images; it may be lost at any time.
+
+    `stop_seconds`: how long a child may take for its last words. `checkpoint_seconds`: at most one upload in that time;
+    it is also what the loss of a machine costs.
+    """
 
     model_config = SettingsConfigDict(env_prefix="TRAINER_")
 
@@ -19,3 +23,4 @@ class Settings(CommonSettings):
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda:\d+)$")
     threads: int | None = Field(None, ge=1)
     stop_seconds: float = Field(30.0, gt=0)
+    checkpoint_seconds: float = Field(20.0, ge=0)
