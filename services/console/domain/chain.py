@@ -28,6 +28,7 @@ from libs.common.events import (
     as_values,
 )
 from libs.common.manifests import ManifestLine
+from libs.common.workflows import Workflow
 from services.console.domain.facts import LoggedEvent, read_event
 from services.console.domain.samples import Sample
 
@@ -130,6 +131,23 @@ def _built(event: DatasetBuilt) -> str:
     if event.reused:
         return f"nothing changed since version {event.version}; asked for by {asked}"
     return f"asked for by {asked}: {event.added} samples added, {event.changed} changed, {event.removed} removed"
+
+
+def waits_for_dataset(workflow: Workflow, approved: int) -> str:
+    """What a workflow without a dataset version waits for, by its own policy."""
+    policy = workflow.dataset
+    return (
+        f"a dataset version: one is built after {policy.build_after_samples} new samples or "
+        f"{policy.build_after_hours:g} h, with at least {policy.minimum_samples} samples and "
+        f"{policy.minimum_per_class} of each class; {approved} are approved"
+    )
+
+
+def waits_for_training(workflow: Workflow) -> str:
+    """What a workflow with a dataset version and without a run waits for."""
+    if workflow.training.automatic:
+        return "the trainer, which has not queued a run for it yet"
+    return f"somebody who asks for a training run: {workflow.name} does not train by itself"
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from libs.common.postgres import Pool
+from libs.common.workflows import Workflow, parse_workflow
 from services.console.domain.runs import TrainingRun
 from services.console.domain.samples import Sample
 from services.console.domain.versions import AliasChange, DatasetVersion, ModelVersion, aliases_of
@@ -225,6 +226,11 @@ class Views:
     async def aliases(self, model: str) -> dict[str, int]:
         """Where a model's aliases point."""
         return aliases_of(await self.alias_changes(model))
+
+    async def workflow(self, name: str) -> Workflow | None:
+        """A workflow by name."""
+        definition = await self.pool.fetchval("select definition from workflow where name = $1", name)
+        return None if definition is None else parse_workflow(definition, origin=f"workflow {name}")
 
     async def cameras(self) -> list[Camera]:
         """Every camera that sent a snapshot."""

@@ -3,10 +3,13 @@
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from uuid import UUID
 
 from libs.common.errors import CamloopError, NotFound
 from libs.common.events import (
+    DatasetBuildFailed,
+    DatasetBuildRequested,
     DatasetBuilt,
     EvaluationFailed,
     EvaluationRequested,
@@ -31,7 +34,16 @@ from libs.common.events import (
 )
 from libs.common.manifests import ManifestLine, read_manifest
 from libs.common.objects import Objects
-from services.console.domain.chain import Node, Why, node_of, sample_nodes, used_from_manifest, used_from_samples
+from services.console.domain.chain import (
+    Node,
+    Why,
+    node_of,
+    sample_nodes,
+    used_from_manifest,
+    used_from_samples,
+    waits_for_dataset,
+    waits_for_training,
+)
 from services.console.domain.facts import LoggedEvent
 from services.console.domain.runs import TrainingRun
 from services.console.domain.versions import DatasetVersion, ModelVersion
@@ -112,17 +124,23 @@ class Causes:
         summary = f"training run of {run.workflow}: {run.state}" + (f", {run.reason}" if run.reason else "")
         return Why("training_run", str(run.training_run_id), summary, chain, waits_for)
 
-    async def _workflow(self, workflow: str) -> Why | None:
-        runs = (await self.views.runs(workflow, None, limit=1, offset=0)).items
+    async def _workflow(self, name: str) -> Why | None:
+        runs = (await self.views.runs(name, None, limit=1, offset=0)).items
         if runs:
             return await self._run(runs[0])
-        versions = (await self.views.dataset_versions(workflow, limit=1, offset=0)).items
+        workflow = await self.views.workflow(name)
+        if workflow is None:
+            return None
+        asked = await self._nodes(name, (DatasetBuildFailed, DatasetBuildRequested), newest=3)
+        versions = (await self.views.dataset_versions(name, limit=1, offset=0)).items
         if versions:
-            summary = (
-                f"{workflow}: dataset version {versions[0].version} is the newest, and no training run was asked for"
-            )
-            return Why("workflow", workflow, summary, await self._dataset_nodes(versions[0]))
-        return None
+            summary = f"{name}: dataset version {versions[0].version} is the newest, and there was no training run yet"
+            chain = [*asked, *await self._dataset_nodes(versions[0])]
+            return Why("workflow", name, summary, chain, waits_for_training(workflow))
+        approved = await self.views.approved_until(name, datetime.now(UTC))
+        chain = [*asked, *sample_nodes(used_from_samples(approved), source="the verdicts so far")]
+        summary = f"{name}: {len(approved)} samples are approved, and there is no dataset version yet"
+        return Why("workflow", name, summary, chain, waits_for_dataset(workflow, len(approved)))
 
     async def _sample(self, sample_id: UUID) -> Why | None:
         sample = await self.views.sample(sample_id)

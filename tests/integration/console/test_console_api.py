@@ -7,6 +7,7 @@ import pytest
 
 from libs.common.configuration import put_token, token_digest
 from libs.common.events import (
+    DatasetBuildFailed,
     DatasetBuildRequested,
     EvaluationRequested,
     PromotionRequested,
@@ -148,6 +149,23 @@ async def test_why_a_run_waits(console, told: Round) -> None:
     why = await console.get(f"/api/why/{waiting.run_id}")
     assert (why["kind"], why["waits_for"]) == ("training_run", "a free trainer")
     assert "queued" in why["summary"]
+
+
+async def test_why_nothing_was_trained(console, told: Round) -> None:
+    """A workflow that has never trained says what it has and what it waits for."""
+    definition = workflow_definition("gloves")
+    workflow = WorkflowChanged(workflow="gloves", revision=1, definition=definition, changed_by="test")
+    gloves = Round(workflow="gloves")
+    await console.hear(fact(workflow), fact(gloves.approved(0)))
+    failed = DatasetBuildFailed(build_id=uuid4(), workflow="gloves", reason="only 1 of 20 samples")
+    await console.hear(fact(failed))
+    why = await console.get("/api/why/gloves")
+    assert "after 200 new samples" in why["waits_for"]
+    assert "1 are approved" in why["waits_for"]
+    assert [node["what"] for node in why["chain"]] == ["dataset.build_failed", "sample.approved", "snapshot.captured"]
+    assert why["chain"][0]["reason"] == "only 1 of 20 samples"
+    await console.hear(fact(gloves.built()))
+    assert "queued a run" in (await console.get("/api/why/gloves"))["waits_for"]
 
 
 async def test_why_a_sample_was_rejected(console, told: Round) -> None:
