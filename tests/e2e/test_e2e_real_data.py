@@ -59,7 +59,7 @@ def test_a_copied_workflow_trains_on_real_pictures_and_near_duplicates_never_cro
 
 
 def _judged(system: System, workflow: str) -> int:
-    verdicts = system.get("console", "/api/overview", workflow=workflow)["verdicts"]
+    verdicts = system.get("console", "/api/overview", workflow=workflow)["samples"]
     return sum(verdicts.get(name, 0) for name in ("approved", "rejected", "queued"))
 
 
@@ -92,8 +92,9 @@ def test_a_recording_gives_snapshots_of_every_visit_and_no_flood_of_the_empty_sc
     )
     total = sent["sent"]
     system.until("every snapshot judged", lambda: _judged(system, "lobby") == total, 120)
-    samples = system.get("console", "/api/samples", workflow="lobby", limit="200")["items"]
-    seconds = sorted((datetime.fromisoformat(s["captured_at"]) - BEGIN) / timedelta(seconds=1) for s in samples)
+    events = system.get("console", "/api/events", topic="snapshot.captured", key="lobby-1", limit="500")["events"]
+    taken = [datetime.fromisoformat(event["body"]["captured_at"]) for event in events]
+    seconds = sorted((moment - BEGIN) / timedelta(seconds=1) for moment in taken)
     assert len(seconds) == total
     for first, last in VISITS:
         assert sum(first / 10 <= second <= last / 10 for second in seconds) >= 2, f"visit {first}-{last}: {seconds}"
