@@ -7,9 +7,11 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
-screen = Console(highlight=False, soft_wrap=True)
+# Where nobody looks, a table is as wide as what is in it: ids must stay whole.
+screen = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 240)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON, for programs.")]
 
@@ -25,10 +27,11 @@ def answer(values: Any, *, as_json: bool, text: str | Table | None = None) -> No
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str | None = None) -> Table:
-    """A plain table; empty cells for None."""
-    grid = Table(*columns, title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    """A plain table; empty cells for None. Words in brackets are no markup: colours come as `Text`."""
+    headers = [Column(name, overflow="fold") for name in columns]
+    grid = Table(*headers, title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
     for row in rows:
-        grid.add_row(*("" if cell is None else str(cell) for cell in row))
+        grid.add_row(*(cell if isinstance(cell, Text) else Text("" if cell is None else str(cell)) for cell in row))
     return grid
 
 
@@ -36,7 +39,7 @@ def fail(what: str, *, as_json: bool = False, code: int = 1) -> NoReturn:
     """Say what went wrong and what to do, on stderr, and end with `code`."""
     if as_json:
         sys.stdout.write(json.dumps({"error": what}, ensure_ascii=False) + "\n")
-    errors.print(f"[red]error:[/red] {what}", markup=True)
+    errors.print(f"error: {what}", style="red", markup=False)
     raise typer.Exit(code)
 
 

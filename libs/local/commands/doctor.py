@@ -3,21 +3,21 @@
 from dataclasses import asdict
 
 import typer
-from rich.markup import escape
+from rich.text import Text
 
 from libs.local.checks import Check, all_checks
 from libs.local.connections import local_settings
 from libs.local.output import Json, answer, table
 
 app = typer.Typer()
-_MARKS = {"ok": "[green]ok[/]", "note": "[yellow]note[/]", "missing": "[red]missing[/]"}
+_COLOURS = {"ok": "green", "note": "yellow", "missing": "red"}
 
 
 @app.command()
 def doctor(as_json: Json = False) -> None:
     """Say what is missing and what to type; exit code 1 when something is."""
     checks = list(all_checks(local_settings()))
-    rows = [(_MARKS[each.state], each.name, escape(each.detail), escape(each.do or "")) for each in checks]
+    rows = [(Text(each.state, style=_COLOURS[each.state]), each.name, each.detail, each.do) for each in checks]
     answer([asdict(each) for each in checks], as_json=as_json, text=table(("", "what", "found", "type"), rows))
     if any(missing(each) for each in checks):
         raise typer.Exit(1)

@@ -12,6 +12,7 @@ from dotenv import dotenv_values
 from pydantic import SecretStr
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from libs.common.postgres import migrate_all
 from libs.local import background
@@ -143,7 +144,7 @@ def picture(state: StackState) -> Table:
     rows = [
         (
             p.name,
-            f"[{COLOURS.get(p.state, 'white')}]{p.state}[/]",
+            Text(p.state, style=COLOURS.get(p.state, "")),
             p.port,
             p.pid,
             p.restarts or None,

@@ -34,10 +34,13 @@ Told = tuple[str, str]
 
 @dataclass
 class Chain:
-    """The state of one workflow's loop, as far as events have told. `hear` returns what is worth a line, if it is."""
+    """The state of one workflow's loop, as far as events have told. `hear` returns what is worth a line, if it is.
+
+    `captured`: the digest of each snapshot, by its id.
+    """
 
     workflow: str
-    captured: set[str] = field(default_factory=set[str])
+    captured: dict[str, str] = field(default_factory=dict[str, str])
     approved: dict[UUID, str] = field(default_factory=dict[UUID, str])
     rejected: dict[UUID, str] = field(default_factory=dict[UUID, str])
     queued: set[UUID] = field(default_factory=set[UUID])
@@ -92,7 +95,7 @@ class Chain:
 
 
 def _captured(chain: Chain, event: SnapshotCaptured) -> Told | None:
-    chain.captured.add(event.snapshot_id)
+    chain.captured[event.snapshot_id] = event.image.sha256
     return None
 
 

@@ -4,7 +4,6 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from uuid import NAMESPACE_URL, uuid5
 
 from libs.local.drawing.sensor import Spoil
 from libs.local.scenes import SceneShot, Workflow, camera_series
@@ -16,20 +15,22 @@ CAMERAS: Mapping[Workflow, Sequence[str]] = {
 SPOILED: Mapping[Spoil, int] = {"blurred": 2, "dark": 2, "overexposed": 2, "near_duplicate": 4}
 EVERY = timedelta(minutes=20)
 ANNOTATED_SHARE = 0.55
+# A usable picture in so many that a person sees is sent back, as people do.
+SENT_BACK_ONE_IN = 8
 
 
 @dataclass(frozen=True)
 class Shot:
-    """A snapshot to be sent, with its annotations or for a reviewer to judge."""
+    """A snapshot to be sent, with its annotations or for a reviewer, who approves it or sends it back."""
 
     scene: SceneShot
     annotated: bool
+    sent_back: bool = False
 
     @property
-    def snapshot_id(self) -> str:
-        """As deploy/examples/camera.py makes it from camera, time and content."""
-        facts = f"{self.scene.camera_id} {self.scene.captured_at.isoformat()} {self.scene.sha256}"
-        return str(uuid5(NAMESPACE_URL, facts))
+    def digest(self) -> str:
+        """What it is recognised by, whatever id its camera gives it."""
+        return self.scene.sha256
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,11 @@ def _series(workflow: Workflow, camera: str, usable: Sequence[int], now: datetim
     scenes = list(camera_series(
         camera, sum(usable), seed, spoiled=SPOILED, start=now - (shots + 1) * EVERY, every=EVERY, workflow=workflow
     ))  # fmt: skip
-    lots = random.Random(f"{camera} {seed}")
-    taken = [Shot(scene, annotated=lots.random() < ANNOTATED_SHARE) for scene in scenes]
+    lots, reviewed, taken = random.Random(f"{camera} {seed}"), 0, list[Shot]()
+    for scene in scenes:
+        annotated = lots.random() < ANNOTATED_SHARE
+        reviewed += not annotated and scene.expect == "usable"
+        taken.append(Shot(scene, annotated, sent_back=not annotated and reviewed % SENT_BACK_ONE_IN == 0))
     return list(cut(taken, usable))
 
 

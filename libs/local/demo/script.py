@@ -56,7 +56,7 @@ async def perform(workflow: Workflow, data_folder: Path, story: Story) -> dict[s
         known = await asyncio.to_thread(_newest_version, moved, workflow.model_name)
         batches = await asyncio.to_thread(_drawn, workflow, story, rounds=1 if known else 2)
         chain = Chain(workflow.name)
-        watch = Watch(asked, chain, story, {shot.snapshot_id: shot for batch in batches for shot in batch})
+        watch = Watch(asked, chain, story, {shot.digest: shot for batch in batches for shot in batch})
         await asyncio.to_thread(watch.skip_the_past)
         around = _surroundings(workflow, data_folder, Path(temporary))
         async with Cameras(await asyncio.to_thread(_tokens, workflow, story), around) as cameras:
@@ -119,8 +119,12 @@ async def _send(stage: Stage, batch: Batch, number: int) -> None:
 
 async def _clean_and_review(stage: Stage, batch: Batch) -> None:
     story, chain = stage.story, stage.chain
-    ids = {shot.snapshot_id for shot in batch}
-    await _until(stage, lambda: ids <= chain.captured and chain.judged >= len(chain.captured), "cleaning", "verdicts")
+    digests = {shot.digest for shot in batch}
+
+    def judged() -> bool:
+        return digests <= set(chain.captured.values()) and chain.judged >= len(chain.captured)
+
+    await _until(stage, judged, "cleaning", "verdicts")
     story.reach("cleaning", f"approved: {pairs(chain.rules())}; rejected: {pairs(chain.reasons())}; "
                             f"asked a person about: {len(chain.queued)}")  # fmt: skip
     await _until(stage, lambda: not chain.waiting, "review", "the reviewer")

@@ -72,7 +72,7 @@ class Watch:
 
     def _answer_queue(self) -> None:
         for sample in self._queue():
-            answer = answer_about(str(sample["snapshot_id"]), self.truth)
+            answer = answer_about(self.chain.captured.get(str(sample["snapshot_id"])), self.truth)
             if answer is not None:
                 self.console.post("/api/reviews", answer.body(sample))
 
