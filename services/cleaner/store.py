@@ -80,15 +80,17 @@ class CleanerStore:
         )
 
     async def near_duplicates(self, connection: Connection, sample: Sample, distance: int) -> tuple[UUID, ...]:
-        """Samples of the workflow, of any camera, at most `distance` bits away: the three nearest of each leakage group.
+        """Samples of the workflow, of any camera, at most `distance` bits away: three of each leakage group.
 
-        One link joins a whole group, so thousands of pictures of one scene need no thousand links.
+        One link joins a whole group, so thousands of pictures of one scene need no thousand links. Approved samples come
+        first: a link to one that is never approved would tie nothing together.
         """
         rows = await connection.fetch(
             """
             select sample_id from (
                 select sample_id, distance,
-                    row_number() over (partition by leakage_group order by distance, sample_id) as place
+                    row_number() over (
+                        partition by leakage_group order by verdict <> 'approved', distance, sample_id) as place
                 from alike($1, $2, $3, $4, $5, $6, $7) join sample using (sample_id) where sample_id <> $8
             ) found
             where place <= 3 order by distance, sample_id
