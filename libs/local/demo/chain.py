@@ -36,7 +36,7 @@ Told = tuple[str, str]
 class Chain:
     """The state of one workflow's loop, as far as events have told. `hear` returns what is worth a line, if it is.
 
-    `captured`: the digest of each snapshot, by its id.
+    `captured`: the digest of each snapshot, by its id. `fresh`: approved since the last dataset version.
     """
 
     workflow: str
@@ -44,6 +44,7 @@ class Chain:
     approved: dict[UUID, str] = field(default_factory=dict[UUID, str])
     rejected: dict[UUID, str] = field(default_factory=dict[UUID, str])
     queued: set[UUID] = field(default_factory=set[UUID])
+    fresh: set[UUID] = field(default_factory=set[UUID])
     versions: list[DatasetBuilt] = field(default_factory=list[DatasetBuilt])
     trained: dict[UUID, ModelTrained] = field(default_factory=dict[UUID, ModelTrained])
     evaluated: dict[UUID, ModelEvaluated] = field(default_factory=dict[UUID, ModelEvaluated])
@@ -102,6 +103,7 @@ def _captured(chain: Chain, event: SnapshotCaptured) -> Told | None:
 def _approved(chain: Chain, event: SampleApproved) -> Told | None:
     chain.rejected.pop(event.sample_id, None)
     chain.approved[event.sample_id] = event.approved_by
+    chain.fresh.add(event.sample_id)
     return None
 
 
@@ -120,6 +122,7 @@ def _built(chain: Chain, event: DatasetBuilt) -> Told | None:
     if event.reused:
         return "dataset", f"{event.workflow}@{event.version} again: nothing had changed"
     chain.versions.append(event)
+    chain.fresh.clear()
     splits, boxes = pairs(event.counts), pairs(event.boxes_per_class)
     left_out = f"; left out: {pairs(event.left_out)}" if event.left_out else ""
     return "dataset", f"version {event.workflow}@{event.version} is built: {splits}; boxes: {boxes}{left_out}"

@@ -90,6 +90,8 @@ async def _round(stage: Stage, batch: Batch, number: int) -> None:
     versions = len(chain.versions)
     await _send(stage, batch, number)
     await _clean_and_review(stage, batch)
+    if len(chain.versions) == versions:
+        await _request_build_if_too_few(stage)
     await _until(stage, lambda: len(chain.versions) > versions, "dataset", "a dataset version")
     built = chain.versions[-1].dataset_version_id
     await _until(stage, lambda: chain.trained_on(built) is not None, "training", "the training run")
@@ -129,12 +131,11 @@ async def _clean_and_review(stage: Stage, batch: Batch) -> None:
                             f"asked a person about: {len(chain.queued)}")  # fmt: skip
     await _until(stage, lambda: not chain.waiting, "review", "the reviewer")
     story.reach("review", f"approved: {pairs(chain.rules())}; rejected: {pairs(chain.reasons())}")
-    await _request_build_if_too_few(stage)
 
 
 async def _request_build_if_too_few(stage: Stage) -> None:
     """A workflow that waits for more samples than the demo sends is asked to build now."""
-    fresh = len(stage.chain.approved) - sum(version.added for version in stage.chain.versions)
+    fresh = len(stage.chain.fresh)
     needed = stage.workflow.dataset.build_after_samples
     if fresh >= needed:
         return
