@@ -13,7 +13,7 @@ from libs.common.objects import S3Objects, connect
 from libs.common.settings import CommonSettings
 from libs.local.scenes import SceneShot, camera_series
 from services.cleaner.domain.samples import sample_id_of
-from tests.integration.registry.service_process import Bus, bus_on, eventually, running
+from tests.support.service_process import Bus, bus_on, eventually, running
 from tests.unit.cleaner.cleaner_kit import make_workflow
 
 pytestmark = pytest.mark.connected

@@ -20,7 +20,7 @@ from libs.common.events import Event, TokenChanged
 from libs.common.postgres import Pool, open_pool
 from libs.common.testing import NOON
 from tests.integration.console.conftest import ADMIN, dump_tables
-from tests.integration.registry.service_process import Bus, bus_on, eventually, running
+from tests.support.service_process import Bus, bus_on, eventually, running
 from tests.unit.console.console_events import Round
 
 pytestmark = pytest.mark.connected

@@ -9,7 +9,7 @@ import pytest
 from libs.common.events import PromotionRequested, RollbackRequested, WorkflowChanged
 from libs.common.objects import connect
 from libs.common.settings import CommonSettings
-from tests.integration.registry.service_process import Bus, bus_on, eventually, running
+from tests.support.service_process import Bus, bus_on, eventually, running
 from tests.unit.registry.registry_events import Run, workflow_definition
 
 pytestmark = pytest.mark.connected
