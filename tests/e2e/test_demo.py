@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY, System
+
+from tests.support.system import REPOSITORY, System
 
 pytestmark = [pytest.mark.connected, pytest.mark.slow, pytest.mark.timeout(900)]
 QUICK = {"model": "yolov8n", "pretrained": False, "image_size": 96, "epochs": 2, "batch": 16, "patience": 0}
