@@ -129,7 +129,7 @@ class TrainingRunner:
         return Attempt(
             lease, pulse, run, workflow, built, workspace, LogBuffer(lease.attempt),
             uploads=Throttle(self.settings.checkpoint_seconds),
-            resumed_from_epoch=epoch_of(lease) if checkpoint else None,
+            resumed_from_epoch=epoch_of(lease.checkpoint_uri) if checkpoint and lease.checkpoint_uri else None,
         )  # fmt: skip
 
     async def _fetch_checkpoint(self, lease: Lease, workspace: Workspace) -> Path | None:
@@ -285,11 +285,9 @@ def run_prefix(attempt: Attempt) -> str:
     return f"runs/{attempt.run.run_id}/{attempt.lease.prefix}"
 
 
-def epoch_of(lease: Lease) -> int | None:
+def epoch_of(checkpoint_uri: str) -> int | None:
     """The epoch a checkpoint's name tells."""
-    if lease.checkpoint_uri is None:
-        return None
-    digits = lease.checkpoint_uri.rsplit("-", 1)[-1].removesuffix(".pt")
+    digits = checkpoint_uri.rsplit("-", 1)[-1].removesuffix(".pt")
     return int(digits) if digits.isdecimal() else None
 
 

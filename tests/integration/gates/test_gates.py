@@ -1,6 +1,6 @@
 """Crash gates 1, 2 and 7 on real Kafka and PostgreSQL, each also with its protection gone: it must then be crossed.
 
-The numbers are those of the design's list of gates; gate 9 (a trainer killed at an epoch) is in `test_gate_trainer.py`.
+The numbers are those of the design's list of gates; gates 8 and 9 are in `test_common_outbox.py` and `test_trainer_survives.py`.
 """
 
 import asyncio

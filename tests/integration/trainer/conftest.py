@@ -30,7 +30,7 @@ def trainer_environment(environment: dict[str, str], tmp_path: Path) -> dict[str
         "TRAINER_CHECKPOINT_SECONDS": "0",
         "TRAINER_WORK_FOLDER": str(tmp_path / "work"),
         "TRAINER_DEVICE": "cpu",
-        "TRAINER_THREADS": "2",
+        "TRAINER_THREADS": "1",
     }
 
 

@@ -27,7 +27,7 @@ pytest.importorskip("ultralytics")
 @pytest.fixture
 def trainer_settings(trainer_environment: dict[str, str], tmp_path: Path) -> Settings:
     return Settings(
-        _env_file=None, http_port=free_port(), checkpoint_seconds=0, work_folder=tmp_path / "work", device="cpu", threads=2,
+        _env_file=None, http_port=free_port(), checkpoint_seconds=0, work_folder=tmp_path / "work", device="cpu", threads=1,
         **{name: text for name, text in trainer_environment.items() if not name.startswith("TRAINER_")},
     )  # fmt: skip
 
