@@ -31,7 +31,7 @@ def run(system: System, *arguments: str, seconds: float = 120) -> Done:
 @pytest.fixture(scope="module")
 def told(system: System) -> Done:
     system.add_workflow(
-        "hairnet", "hairnet", training={"hyperparameters": QUICK}, gate={"minimum": {}, "maximum_drop": {}, "maximum_camera_drop": None},
+        "hairnet", "hairnet", training={"hyperparameters": QUICK}, gate={"minimum": {"map50": 0.0}, "maximum_camera_drop": None},
         dataset={"build_after_samples": 24, "minimum_samples": 12, "minimum_per_class": 1, "debounce_seconds": 1},
     )  # fmt: skip
     return run(system, "demo", "--json", seconds=800)
