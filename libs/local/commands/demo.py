@@ -23,6 +23,7 @@ from libs.local.state import read_state
 from libs.local.supervisor import START_SECONDS
 
 app = typer.Typer()
+_LEFT = "Whatever runs goes on in the background: uv run camloop status shows it, make down ends it."
 
 
 @app.command()
@@ -35,12 +36,14 @@ def demo(
     story = Story(settings.data_folder.resolve() / "log", write=_to_stderr if as_json else _to_stdout)
     try:
         done = _play(workflow_named(workflow), settings, story)
-    except (DemoFailed, ValueError) as error:
+    except ValueError as error:
         fail(str(error), as_json=as_json)
+    except DemoFailed as error:
+        fail(f"{error}\n{_LEFT}", as_json=as_json)
     except (NotRunning, Refused) as error:
-        fail(str(story.failure(str(error))), as_json=as_json)
+        fail(f"{story.failure(str(error))}\n{_LEFT}", as_json=as_json)
     except KeyboardInterrupt:
-        fail("stopped; the system goes on in the background: make down ends it", as_json=as_json, code=130)
+        fail(f"stopped in the stage {story.stage}. {_LEFT}", as_json=as_json, code=130)
     answer(done, as_json=as_json, text="")
 
 

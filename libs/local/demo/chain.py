@@ -37,6 +37,7 @@ class Chain:
     """The state of one workflow's loop, as far as events have told. `hear` returns what is worth a line, if it is.
 
     `captured`: the digest of each snapshot, by its id. `fresh`: approved since the last dataset version.
+    `runs`: those queued since the beginning.
     """
 
     workflow: str
@@ -46,6 +47,7 @@ class Chain:
     queued: set[UUID] = field(default_factory=set[UUID])
     fresh: set[UUID] = field(default_factory=set[UUID])
     versions: list[DatasetBuilt] = field(default_factory=list[DatasetBuilt])
+    runs: set[UUID] = field(default_factory=set[UUID])
     trained: dict[UUID, ModelTrained] = field(default_factory=dict[UUID, ModelTrained])
     evaluated: dict[UUID, ModelEvaluated] = field(default_factory=dict[UUID, ModelEvaluated])
     registered: list[ModelRegistered] = field(default_factory=list[ModelRegistered])
@@ -134,6 +136,7 @@ def _build_failed(chain: Chain, event: DatasetBuildFailed) -> Told | None:
 
 
 def _run_queued(chain: Chain, event: TrainingQueued) -> Told | None:
+    chain.runs.add(event.training_run_id)
     return "training", f"run {event.training_run_id} is queued ({event.reason}); it waits for {event.waits_for}"
 
 
@@ -154,6 +157,9 @@ def _run_progressed(chain: Chain, event: TrainingProgressed) -> Told | None:
 
 
 def _run_failed(chain: Chain, event: TrainingFailed) -> Told | None:
+    """Runs that were queued before do not concern us."""
+    if event.training_run_id not in chain.runs:
+        return None
     chain.failure = ("training", f"{event.reason}. {event.hint or ''}".strip())
     return None
 
@@ -175,6 +181,8 @@ def _model_evaluated(chain: Chain, event: ModelEvaluated) -> Told | None:
 
 
 def _evaluation_failed(chain: Chain, event: EvaluationFailed) -> Told | None:
+    if event.training_run_id not in chain.runs:
+        return None
     chain.failure = ("evaluation", event.reason)
     return None
 

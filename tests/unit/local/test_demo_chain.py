@@ -60,10 +60,16 @@ def test_a_run_is_told_by_tenths(chain: Chain) -> None:
     [("training.failed", "training"), ("dataset.build_failed", "dataset"), ("evaluation.failed", "evaluation")],
 )
 def test_a_failure_names_its_stage(chain: Chain, topic: str, stage: str) -> None:
-    chain.hear(topic, body(topic, reason="no memory"))
+    chain.hear("training.queued", body("training.queued", training_run_id=uuid(9)))
+    chain.hear(topic, body(topic, reason="no memory", training_run_id=uuid(9)))
     assert chain.failure is not None
     assert chain.failure[0] == stage
     assert "no memory" in chain.failure[1]
+
+
+def test_a_run_from_before_may_fail(chain: Chain) -> None:
+    chain.hear("training.failed", body("training.failed", reason="cancelled: make room"))
+    assert chain.failure is None
 
 
 def test_every_event_can_be_heard(chain: Chain) -> None:

@@ -27,6 +27,11 @@ FAILED = {
     "training_run_id": "00000000-0000-0000-0000-000000000001", "workflow": "hairnet", "reason": "no memory", "attempt": 1,
 }  # fmt: skip
 
+QUEUED = {
+    "training_run_id": FAILED["training_run_id"], "workflow": "hairnet", "backend": "ultralytics", "waits_for": "a trainer",
+    "requested_by": "rule:automatic", "reason": "new",
+}  # fmt: skip
+
 
 class FakeConsole:
     """The two paths the demo follows, as the console answers them."""
@@ -112,6 +117,7 @@ async def test_the_queue_is_answered_by_the_picture_not_by_its_id(console: FakeC
 
 
 async def test_a_failure_ends_the_wait_and_names_stage_and_log(console: FakeConsole, watch: Watch) -> None:
+    console.say("training.queued", QUEUED)
     console.say("training.failed", FAILED)
     with pytest.raises(DemoFailed, match=r"stage training: no memory\.\nMore in var/log/trainer\.log"):
         await during(watch.follow, watch.until(lambda: False, "dataset", what="a version", quiet_seconds=5))
