@@ -39,7 +39,7 @@ class Gate:
 
     async def epoch(self, run_id: UUID, least: int) -> int:
         """Wait for the checkpoint of an epoch; which one it is."""
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(150):
             while True:
                 address = (await job(self.dsn, run_id)).get("checkpoint_uri")
                 epoch = epoch_of(address) if address else None

@@ -152,13 +152,13 @@ class Neighbours:
         found = [event for event, _ in self.heard if isinstance(event, kind)]
         return [event for event in found if getattr(event, "training_run_id", None) == run_id]
 
-    async def until(self, condition: Callable[[], Any], timeout_seconds: float = 90) -> None:
+    async def until(self, condition: Callable[[], Any], timeout_seconds: float = 150) -> None:
         """Listen until something is true."""
         async with asyncio.timeout(timeout_seconds):
             while not condition():
                 await self._hear()
 
-    async def first(self, kind: type[E], run_id: UUID, timeout_seconds: float = 90) -> E:
+    async def first(self, kind: type[E], run_id: UUID, timeout_seconds: float = 150) -> E:
         """Listen until such an event of the run is there; fail early if the run does."""
 
         def is_there() -> bool:
@@ -192,7 +192,7 @@ class TrainerProcess:
         with output.open("wb") as file:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "services.trainer", cwd=REPOSITORY, stdout=file, stderr=file,
-                env={**os.environ, **environment, "TRAINER_HTTP_PORT": str(port)}, start_new_session=True,
+                env={**os.environ, **environment, "TRAINER_HTTP_PORT": str(port)},
             )  # fmt: skip
         return cls(process, port, output)
 
