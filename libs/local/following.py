@@ -1,4 +1,4 @@
-"""Follows a training run to its end: its log line by line, or its epochs as a bar."""
+"""Follows what was asked for to its end: a training run by its log or its epochs, a build by what became of it."""
 
 import time
 from collections.abc import Iterator
@@ -70,3 +70,13 @@ def _run(client: Client, run_id: str) -> dict[str, Any]:
 
 def _state(client: Client, run_id: str) -> str | None:
     return _run(client, run_id).get("state")
+
+
+def outcome_of_build(client: Client, event_id: str, *, seconds: float) -> dict[str, Any] | None:
+    """The event a request for a dataset version ended in; None when there is none within `seconds`."""
+    topics, deadline = ["dataset.built", "dataset.build_failed"], time.monotonic() + seconds
+    while True:
+        found = client.rows("/api/events", correlation=event_id, topic=topics, limit=1)
+        if found or time.monotonic() > deadline:
+            return found[0] if found else None
+        time.sleep(LOOK_SECONDS / 2)

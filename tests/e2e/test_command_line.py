@@ -72,10 +72,9 @@ def test_a_token_speaks_for_its_camera_only(system: System, sent: dict[str, Any]
 def test_a_run_that_waits_says_for_what(system: System, sent: dict[str, Any]) -> None:
     run = system.camloop("train", WORKFLOW, "--set", "epochs=1", "--reason", "a test")["training_run_id"]
     system.until("the run is queued", lambda: _state(system, run) == "queued", 60)
-    why = system.camloop("why", run)
-    assert why["waits_for"] == "the first dataset version"
+    assert system.camloop("why", run)["waits_for"].startswith("the first dataset version")
     (shown,) = [each for each in system.camloop("runs", "--workflow", WORKFLOW) if each["training_run_id"] == run]
-    assert shown["waits_for"] == "the first dataset version"
+    assert shown["waits_for"].startswith("the first dataset version")
     assert shown["hyperparameters"]["epochs"] == 1
     system.camloop("runs", "cancel", run, "--reason", "the test is over")
     system.until("the run is cancelled", lambda: _state(system, run) == "cancelled", 60)
@@ -125,7 +124,7 @@ def test_events_are_followed_as_they_come(system: System, sent: dict[str, Any]) 
     ) as tail:
         try:
             time.sleep(3)
-            system.camloop("build", WORKFLOW, "--reason", "a test of the tail")
+            assert "40" in _error(system, "build", WORKFLOW, "--reason", "a test of the tail")
             assert tail.stdout is not None
             lines = (tail.stdout.readline() for _ in range(2))
             assert any("reason=a test of the tail" in line for line in lines)

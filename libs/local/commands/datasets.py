@@ -12,6 +12,7 @@ from libs.common.errors import CamloopError
 from libs.common.events import Media
 from libs.local.connections import console, object_store
 from libs.local.exports import DatasetVersion, Format, export
+from libs.local.following import outcome_of_build
 from libs.local.output import Json, answer, fail, pairs, table
 from libs.local.progress import bar
 from libs.vision.formats.items import Exported, FormatError
@@ -23,13 +24,23 @@ app = typer.Typer()
 def build(
     workflow: Annotated[str, typer.Argument()],
     reason: Annotated[str, typer.Option("--reason", "-r")] = "asked for on the command line",
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for what comes of it.")] = 60.0,
     as_json: Json = False,
 ) -> None:
-    """Ask for a dataset version now; nothing new gives the last one again."""
+    """Build a dataset version now, or say what is missing; nothing new gives the last one again."""
     with console() as client:
         asked = client.post("/api/builds", {"workflow": workflow, "reason": reason})
-    told = f"a dataset version of {workflow} is asked for\nnext: uv run camloop versions {workflow}"
-    answer(asked, as_json=as_json, text=told)
+        outcome = outcome_of_build(client, str(asked["event_id"]), seconds=wait)
+    if outcome is None:
+        told = f"a dataset version of {workflow} is asked for\nnext: uv run camloop versions {workflow}"
+        answer(asked, as_json=as_json, text=told)
+        return
+    built: dict[str, Any] = outcome["body"]
+    if outcome["topic"] == "dataset.build_failed":
+        fail(built["reason"], as_json=as_json)
+    again = "nothing has changed since " if built.get("reused") else ""
+    told = f"{again}{workflow}@{built['version']}: {pairs(built['counts'])}; boxes: {pairs(built['boxes_per_class'])}"
+    answer(asked | built, as_json=as_json, text=told)
 
 
 @app.command()

@@ -105,6 +105,29 @@ def test_a_training_run_takes_its_settings_as_values(services: Services) -> None
     assert f"runs logs -f {RUN}" in told.stdout
 
 
+@pytest.mark.parametrize(
+    ("topic", "body", "code", "words"),
+    [
+        ("dataset.built", {"version": 2, "counts": {"train": 7}, "boxes_per_class": {"a": 3}}, 0, "hairnet@2: train=7"),
+        (
+            "dataset.built",
+            {"version": 2, "counts": {}, "boxes_per_class": {}, "reused": True},
+            0,
+            "nothing has changed",
+        ),
+        ("dataset.build_failed", {"reason": "3 samples, 40 are needed"}, 1, "3 samples, 40 are needed"),
+    ],
+)
+def test_a_build_says_what_came_of_it(
+    services: Services, topic: str, body: dict[str, Any], code: int, words: str
+) -> None:
+    services.answers["POST /api/builds"] = {"event_id": "e1", "request_id": "r1"}
+    services.answers["GET /api/events"] = [{"events": []}, {"events": [{"topic": topic, "body": body}]}]
+    told = camloop("build", "hairnet", code=code)
+    assert words in told.output
+    assert services.asked[-1][1]["correlation"] == ["e1"]
+
+
 def test_a_setting_needs_a_value(services: Services) -> None:
     assert "NAME=VALUE" in camloop("train", "hairnet", "--set", "epochs", code=1).stderr
     assert services.asked == []
