@@ -68,6 +68,7 @@ class Attempt:
     started: Started | None = None
     resumed_from_epoch: int | None = None
     newest: CheckpointWritten | None = None
+    latest: Progressed | None = None
 
     @property
     def cause(self) -> Envelope:
@@ -189,6 +190,7 @@ class TrainingRunner:
             await outbox.add(connection, event, cause=attempt.cause)
 
     async def _progress(self, attempt: Attempt, line: Progressed) -> None:
+        attempt.latest = line
         attempt.pulse.progress = {"epoch": line.epoch, "epochs": line.epochs, "eta_seconds": line.eta_seconds}
         telemetry.training_epoch.labels(attempt.run.workflow).set(line.epoch)
         for name, value in line.metrics.items():
@@ -225,6 +227,8 @@ class TrainingRunner:
         trained = self._trained(attempt, line, tuple(artifacts))
         async with self.store.pool.acquire() as connection, connection.transaction():
             await self.jobs.finish(connection, attempt.lease, {"artifacts": [a.uri for a in artifacts]})
+            if attempt.latest and attempt.logs.fresh:  # what was logged since the last epoch: the export, the end
+                await outbox.add(connection, self._progressed(attempt, attempt.latest), cause=attempt.cause)
             await outbox.add(
                 connection, trained, cause=attempt.cause, event_id=stable_id(attempt.lease.job_id, ModelTrained.topic)
             )

@@ -62,7 +62,9 @@ async def test_from_a_request_to_a_model(
     started = neighbours.all(TrainingStarted, run_id)
     assert [(event.attempt, event.resumed_from_epoch, event.device) for event in started] == [(1, None, "cpu")]
     assert [event.epoch for event in neighbours.all(TrainingProgressed, run_id)][-1] == 2
-    assert any(event.log_lines for event in neighbours.all(TrainingProgressed, run_id))
+    log = [line for event in neighbours.all(TrainingProgressed, run_id) for line in event.log_lines]
+    assert [line.seq for line in log] == list(range(1, len(log) + 1)), "the whole log was announced"
+    assert log[-1].text.startswith("Finished after")
     _says_what_it_is(trained, built, run_id, neighbours)
     await _has_its_artifacts(trained, store)
     await _nothing_was_trained_twice(neighbours, database, run_id)
