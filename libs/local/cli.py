@@ -5,6 +5,7 @@ import sys
 
 import typer
 
+from libs.common.errors import CamloopError
 from libs.local.client import NotRunning, Refused
 from libs.local.commands import (
     cameras,
@@ -31,7 +32,7 @@ def main() -> None:
     """Run a command; what the system refuses is an error text, not a traceback."""
     try:
         app()
-    except (NotRunning, Refused) as error:
+    except (NotRunning, Refused, CamloopError) as error:
         if "--json" in sys.argv:
             sys.stdout.write(json.dumps({"error": str(error)}, ensure_ascii=False) + "\n")
         errors.print(f"error: {error}", markup=False)

@@ -1,25 +1,16 @@
-"""A folder or a video file as a camera: the snapshots it would have sent."""
+"""Pictures in a folder as a camera: the snapshots it would have sent."""
 
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from functools import partial
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from libs.common.objects import file_sha256
-from libs.local.sending import Outgoing, stable_snapshot_id
-from libs.vision.change import ChangeRules, ChangeSampler
+from libs.local.sending import Outgoing
 from libs.vision.formats.files import existing_folder, image_files
-from libs.vision.video import frames
-
-_JPEG_QUALITY = 92
 
 
 class BadSidecar(ValueError):
@@ -76,33 +67,3 @@ def snapshots_of_folder(folder: Path, camera: Camera, *, on_bad: Callable[[str, 
             on_bad(path.name, str(error))
             continue
         yield Outgoing(path.relative_to(root).as_posix(), outgoing.load, outgoing.facts)
-
-
-def snapshots_of_video(
-    path: Path,
-    camera: Camera,
-    *,
-    rules: ChangeRules,
-    look_every_seconds: float,
-    started_at: datetime | None = None,
-    on_damage: Callable[[str], None] | None = None,
-) -> Iterator[Outgoing]:
-    """The frames of a video in which something came or moved, in order, as JPEG. Raises UnreadableVideo.
-
-    `look_every_seconds` apart at least are the frames looked at; `started_at` is the time of the first one, by default
-    the file's own: the same whenever it is ingested again.
-    """
-    sampler, digest = ChangeSampler(rules), file_sha256(path)
-    start = started_at or datetime.fromtimestamp(path.stat().st_mtime, UTC)
-    for frame in frames(path, every_seconds=look_every_seconds, on_damage=on_damage):
-        if not sampler.keep(frame.image, frame.seconds):
-            continue
-        facts: dict[str, JsonValue] = {
-            "snapshot_id": stable_snapshot_id(camera.camera_id, camera.workflow, digest, frame.index),
-            "captured_at": (start + timedelta(seconds=frame.seconds)).isoformat(),
-        }
-        yield Outgoing(f"{path.stem}-{frame.seconds:08.2f}s.jpg", partial(_jpeg, frame.image), facts | camera.facts())
-
-
-def _jpeg(image: NDArray[np.uint8]) -> bytes:
-    return cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1].tobytes()

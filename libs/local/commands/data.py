@@ -12,11 +12,9 @@ from libs.local.definitions import workflow_named
 from libs.local.imports import READERS, Format, Import, Plan, camera_names, parse_mapping, prepare
 from libs.local.output import Json, answer, errors, fail, pairs
 from libs.local.progress import bar
-from libs.local.recordings import Camera, snapshot_of_file, snapshots_of_folder, snapshots_of_video
+from libs.local.recordings import Camera, snapshot_of_file, snapshots_of_folder
 from libs.local.sending import Sent, send_all, send_snapshot
-from libs.vision.change import ChangeRules
 from libs.vision.formats.items import FormatError
-from libs.vision.video import UnreadableVideo
 
 app = typer.Typer()
 send = typer.Typer(no_args_is_help=True, help="Send one snapshot, as a camera does.")
@@ -80,6 +78,9 @@ def ingest_video(
     as_json: Json = False,
 ) -> None:
     """Send the frames of a video in which something came, moved or went on."""
+    # Here and not above: PyAV and OpenCV take a second to import, which no other command should cost.
+    from libs.local.videos import ChangeRules, UnreadableVideo, snapshots_of_video
+
     rules = ChangeRules(minimum_seconds=interval, idle_seconds=idle)
     damage: list[str] = []
     try:

@@ -12,7 +12,6 @@ from libs.local import background
 from libs.local.client import NotRunning, Refused
 from libs.local.commands.system import load_settings, start_in_background
 from libs.local.definitions import workflow_named
-from libs.local.demo.script import check_preconditions, perform
 from libs.local.demo.story import DemoFailed, Story
 from libs.local.failures import StartFailed
 from libs.local.locks import AlreadyRunning
@@ -48,6 +47,9 @@ def demo(
 
 
 def _play(workflow: Workflow, settings: LocalSettings, story: Story) -> dict[str, Any]:
+    # Here and not above: drawing needs OpenCV, which takes a second to import.
+    from libs.local.demo.script import check_preconditions, perform
+
     check_preconditions(workflow, story)
     _ensure_running(settings, story)
     return asyncio.run(perform(workflow, settings.data_folder, story))

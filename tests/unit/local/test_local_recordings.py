@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from libs.local.recordings import BadSidecar, Camera, snapshot_of_file, snapshots_of_folder, snapshots_of_video
+from libs.local.recordings import BadSidecar, Camera, snapshot_of_file, snapshots_of_folder
+from libs.local.videos import snapshots_of_video
 from libs.vision.change import ChangeRules
 from libs.vision.sniffing import sniff
 
