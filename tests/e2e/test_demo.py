@@ -90,3 +90,14 @@ def test_the_log_of_a_run_can_be_read(system: System, told: Done) -> None:
     newest = system.camloop("runs", "--workflow", "hairnet")[0]
     assert newest["state"] == "trained"
     assert "Epoch 2/2" in run(system, "runs", "logs", str(newest["training_run_id"])[:13]).stdout
+
+
+def test_a_second_demo_adds_one_more_version(system: System, told: Done) -> None:
+    again = system.camloop("demo", timeout_seconds=500)
+    assert [each["model"] for each in again["versions"]] == ["hairnet@3"]
+    assert again["versions"][0]["promoted"]
+
+
+def test_a_workflow_nobody_can_draw_is_refused(system: System) -> None:
+    system.add_workflow("hairnet", "lounge")
+    assert "hairnet and behavior" in system.camloop("demo", "--workflow", "lounge", code=1)["error"]

@@ -12,7 +12,7 @@ from libs.common.objects import connect
 from libs.common.settings import CommonSettings
 from libs.local.scenes import camera_series, write_shot
 from libs.local.stack import LocalStack
-from tests.unit.examples.plant import Plant, RunningCamera, wait_until
+from tests.integration.examples.plant import Plant, RunningCamera, wait_until
 
 pytestmark = pytest.mark.connected
 

@@ -22,7 +22,15 @@ from libs.common.envelope import read_envelope
 from libs.common.events import SnapshotCaptured
 from libs.local.scenes import SceneShot, camera_series, write_shot
 from libs.vision.inference import Detector, letterbox
-from tests.unit.examples.plant import EXAMPLE, TOKEN, Plant, RunningCamera, metadata_of, tiny_detector, wait_until
+from tests.integration.examples.plant import (
+    EXAMPLE,
+    TOKEN,
+    Plant,
+    RunningCamera,
+    metadata_of,
+    tiny_detector,
+    wait_until,
+)
 
 
 @pytest.fixture(scope="module")
