@@ -50,7 +50,7 @@ def _play(workflow: Workflow, settings: LocalSettings, story: Story) -> dict[str
     # Here and not above: drawing needs OpenCV, which takes a second to import.
     from libs.local.demo.script import check_preconditions, perform
 
-    check_preconditions(workflow, story)
+    check_preconditions(workflow)
     _ensure_running(settings, story)
     return asyncio.run(perform(workflow, settings.data_folder, story))
 

@@ -205,12 +205,12 @@ def _drawable(workflow: Workflow) -> Drawable:
     return cast("Drawable", workflow.name)
 
 
-def check_preconditions(workflow: Workflow, story: Story) -> None:
-    """Raises `DemoFailed` with what to type."""
+def check_preconditions(workflow: Workflow) -> None:
+    """Raises `ValueError` with what to type."""
     if workflow.name not in LABELS:
-        raise story.failure(f"scenes can be drawn for {', '.join(LABELS)}, not for {workflow.name}")
+        raise ValueError(f"Scenes can be drawn for {' and '.join(LABELS)}, not for {workflow.name}")
     if find_spec("ultralytics") is None:
-        raise story.failure("the training back-end is not installed: uv sync --extra ultralytics")
+        raise ValueError("The training back-end is not installed: uv sync --extra ultralytics")
 
 
 def _tokens(workflow: Workflow, story: Story) -> dict[str, str]:
