@@ -48,7 +48,8 @@ def demo(
 
 def _play(workflow: Workflow, settings: LocalSettings, story: Story) -> dict[str, Any]:
     # Here and not above: drawing needs OpenCV, which takes a second to import.
-    from libs.local.demo.script import check_preconditions, perform
+    from libs.local.demo.preparing import check_preconditions
+    from libs.local.demo.script import perform
 
     check_preconditions(workflow)
     _ensure_running(settings, story)

@@ -1,36 +1,30 @@
 """The demo from its first to its last line. Every stage has a name, a limit to its silence, and a log."""
 
 import asyncio
-import math
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 
 from libs.common.events import ModelRegistered
 from libs.common.workflows import Workflow
-from libs.local.client import Client, Refused, read_endpoints
-from libs.local.connections import console, ingest, object_store, registry
-from libs.local.demo.cameras import Cameras, Surroundings
+from libs.local.client import Client, read_endpoints
+from libs.local.connections import console, object_store, registry
+from libs.local.demo.cameras import Cameras
 from libs.local.demo.chain import Chain
-from libs.local.demo.pictures import CAMERAS, Batch, draw_batches
+from libs.local.demo.pictures import Batch
+from libs.local.demo.preparing import camera_tokens, drawn_batches, newest_version, surroundings
 from libs.local.demo.story import DemoFailed, Story
 from libs.local.demo.summary import as_text, as_values, report_of
 from libs.local.demo.watching import Watch
 from libs.local.output import pairs
-from libs.local.scenes import LABELS
-from libs.local.scenes import Workflow as Drawable
 
 # measured on two busy cores: an epoch of 88 pictures takes 20 s, the first one and the export 60 s.
 QUIET_SECONDS = {"cleaning": 60.0, "review": 60.0, "dataset": 60.0, "training": 240.0, "evaluation": 180.0}
 _TAKEOVER_SECONDS = 30.0
-_MOST_PER_CAMERA = 26
-_SPARE = 1.15
 
 
 @dataclass(frozen=True)
@@ -53,13 +47,13 @@ async def perform(workflow: Workflow, data_folder: Path, story: Story) -> dict[s
     with ExitStack() as stack, tempfile.TemporaryDirectory(prefix="camloop-demo-") as temporary:
         enter = cast("Callable[[AbstractContextManager[Client]], Client]", stack.enter_context)
         asked, moved = enter(console()), enter(registry())
-        known = await asyncio.to_thread(_newest_version, moved, workflow.model_name)
-        batches = await asyncio.to_thread(_drawn, workflow, story, rounds=1 if known else 2)
+        known = await asyncio.to_thread(newest_version, moved, workflow.model_name)
+        batches = await asyncio.to_thread(drawn_batches, workflow, story, rounds=1 if known else 2)
         chain = Chain(workflow.name)
         watch = Watch(asked, chain, story, {shot.digest: shot for batch in batches for shot in batch})
         await asyncio.to_thread(watch.skip_the_past)
-        around = _surroundings(workflow, data_folder, Path(temporary))
-        async with Cameras(await asyncio.to_thread(_tokens, workflow, story), around) as cameras:
+        around = surroundings(workflow, data_folder, Path(temporary))
+        async with Cameras(await asyncio.to_thread(camera_tokens, workflow, story), around) as cameras:
             stage = Stage(workflow, story, watch, cameras, moved)
             await _with_company(watch, _all_rounds(stage, batches, known))
         return await _end(stage, data_folder)
@@ -186,61 +180,6 @@ async def _end(stage: Stage, data_folder: Path) -> dict[str, Any]:
             reports.append(data_folder / "reports" / f"{model.model}-v{model.version}.html")
             await object_store().get_file(found.uri, reports[-1], expected_sha256=found.sha256)
     web = f"cameras may send to {read_endpoints(data_folder).http['ingest']}: deploy/examples/camera.py shows how"
-    for line in as_text(chain, reports, seconds=time.monotonic() - story.started, first_of_all=web):
+    for line in as_text(chain, reports, seconds=time.monotonic() - story.started, hint=web):
         story.write(line)
     return as_values(chain, reports)
-
-
-def _drawn(workflow: Workflow, story: Story, *, rounds: int) -> list[Batch]:
-    cameras = CAMERAS[_drawable(workflow)]
-    enough = math.ceil(workflow.dataset.build_after_samples * _SPARE / len(cameras)) + 1
-    usable = [min(enough, _MOST_PER_CAMERA)] * rounds
-    now = datetime.now(UTC).replace(microsecond=0)
-    seed = int(now.timestamp()) % 1_000_000
-    story.reach("cameras", f"drawing {rounds} batches of kitchen scenes for {', '.join(cameras)}")
-    return draw_batches(_drawable(workflow), cameras=cameras, usable=usable, now=now, seed=seed)
-
-
-def _drawable(workflow: Workflow) -> Drawable:
-    return cast("Drawable", workflow.name)
-
-
-def check_preconditions(workflow: Workflow) -> None:
-    """Raises `ValueError` with what to type."""
-    if workflow.name not in LABELS:
-        raise ValueError(f"Scenes can be drawn for {' and '.join(LABELS)}, not for {workflow.name}")
-    if find_spec("ultralytics") is None:
-        raise ValueError("The training back-end is not installed: uv sync --extra ultralytics")
-
-
-def _tokens(workflow: Workflow, story: Story) -> dict[str, str]:
-    names = CAMERAS[_drawable(workflow)]
-    tokens: dict[str, str] = {}
-    with ingest() as client:
-        for name in names:
-            client.post("/v1/cameras", {"camera_id": name})
-            tokens[name] = client.post(f"/v1/cameras/{name}/tokens", {"label": f"demo {name}"})["token"]
-    story.reach("cameras", f"registered, each with a token of its own; {names[-1]} speaks Kafka, the others HTTP")
-    return tokens
-
-
-def _surroundings(workflow: Workflow, data_folder: Path, folder: Path) -> Surroundings:
-    known = read_endpoints(data_folder)
-    return Surroundings(
-        workflow=workflow.name,
-        ingest=known.http["ingest"],
-        registry=known.http["registry"],
-        kafka=known.kafka_bootstrap_servers,
-        folder=folder,
-        data_folder=data_folder.resolve(),
-    )
-
-
-def _newest_version(client: Client, model: str) -> int:
-    """0 when there is none yet."""
-    try:
-        return client.get(f"/v1/models/{model}/versions")["versions"][0]["version"]
-    except Refused as error:
-        if error.status == 404:
-            return 0
-        raise

@@ -17,7 +17,7 @@ def report_of(evaluated: ModelEvaluated) -> Artifact | None:
     return next((file for file in evaluated.report_files if file.name.endswith("report.html")), None)
 
 
-def as_text(chain: Chain, reports: Sequence[Path], *, seconds: float, first_of_all: str) -> Iterator[str]:
+def as_text(chain: Chain, reports: Sequence[Path], *, seconds: float, hint: str) -> Iterator[str]:
     """The summary, line by line."""
     yield _RULE
     yield f"The loop of {chain.workflow} went round {len(chain.registered)} times in {seconds / 60:.1f} minutes."
@@ -27,11 +27,15 @@ def as_text(chain: Chain, reports: Sequence[Path], *, seconds: float, first_of_a
         yield from _version(chain, model)
     yield from (f"report     {path}" for path in reports)
     newest = chain.registered[-1]
-    yield "next       uv run camloop status            what runs, and where"
-    yield f"           uv run camloop why {newest.model}@{newest.version}    from the model back to its snapshots"
-    yield "           uv run camloop models compare " + newest.model
-    yield "           make down                        stops it: until then it goes on in the background"
-    yield f"           {first_of_all}"
+    steps = {
+        "uv run camloop status": "what runs, and where",
+        f"uv run camloop why {newest.model}@{newest.version}": "from the model back to its snapshots",
+        f"uv run camloop models compare {newest.model}": "two versions side by side",
+        "make down": "stops it; until then it goes on in the background",
+    }
+    for number, (command, meaning) in enumerate(steps.items()):
+        yield f"{'' if number else 'next':<10} {command:<40} {meaning}"
+    yield f"           {hint}"
     yield _RULE
 
 

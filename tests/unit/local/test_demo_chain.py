@@ -87,13 +87,13 @@ def test_the_summary_tells_splits_metrics_gate_and_promotion(chain: Chain) -> No
     evaluated = body("model.evaluated", **ids, metrics=metrics, gate=gate, report_files=[html], split="test")
     chain.hear("model.evaluated", evaluated)
     chain.hear("model.registered", body("model.registered", **ids, model="hairnet", version=3, gate=gate))
-    told = "\n".join(as_text(chain, [Path("var/reports/r.html")], seconds=300, first_of_all=""))
+    told = "\n".join(as_text(chain, [Path("var/reports/r.html")], seconds=300, hint=""))
     assert "hairnet@3  hairnet@4: train=40 val=9 test=10" in told
     assert "map50=0.910" in told
     assert "gate passed" in told
     assert "not promoted" in told
     chain.hear("model.promoted", body("model.promoted", model="hairnet", version=3, by="rule:automatic"))
-    assert "promoted by rule:automatic" in "\n".join(as_text(chain, [], seconds=300, first_of_all=""))
+    assert "promoted by rule:automatic" in "\n".join(as_text(chain, [], seconds=300, hint=""))
     (version,) = as_values(chain, [])["versions"]
     assert version["promoted"] is True
     assert version["dataset_version"] == 4
