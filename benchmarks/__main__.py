@@ -18,7 +18,9 @@ def main() -> None:
     Console(width=150).print(table)
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
     for result in asyncio.run(dataset_build.run(count)):
-        Console().print(f"dataset build, {count} samples, {result.what}: {result.seconds:.2f} s, loop held {result.blocked:.3f} s")
+        Console().print(
+            f"dataset build, {count} samples, {result.what}: {result.seconds:.2f} s, loop held {result.blocked:.3f} s"
+        )
 
 
 if __name__ == "__main__":
