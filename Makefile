@@ -43,7 +43,7 @@ unit: install
 
 test: install      ## all tests, on real Kafka, PostgreSQL and S3
 	$(UNIT)
-	$(RUN) pytest tests/integration tests/ml tests/e2e -q
+	$(RUN) pytest tests/integration tests/ml tests/e2e -q --durations=25
 
 docs: install      ## rewrite the AsyncAPI and OpenAPI documents
 	$(RUN) python docs/api/generate.py
