@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 from aiokafka import AIOKafkaProducer
-from conftest import REPOSITORY, System
 
 from libs.local.scenes import camera_series, write_shot
+from tests.support.system import REPOSITORY, System
 
 pytestmark = [pytest.mark.connected, pytest.mark.slow, pytest.mark.timeout(300)]
 WORKFLOW = "doorway"
