@@ -7,13 +7,13 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from tests.support.service_process import Bus, bus_on, eventually, running
 
 from libs.common.events import Annotation, ReviewSubmitted, SnapshotCaptured, WorkflowChanged, to_json
 from libs.common.objects import S3Objects, connect
 from libs.common.settings import CommonSettings
 from libs.local.scenes import SceneShot, camera_series
 from services.cleaner.domain.samples import sample_id_of
+from tests.support.service_process import Bus, bus_on, eventually, running
 from tests.unit.cleaner.cleaner_kit import make_workflow
 
 pytestmark = pytest.mark.connected

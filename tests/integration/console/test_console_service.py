@@ -14,13 +14,13 @@ import asyncpg
 import httpx
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from tests.support.service_process import Bus, bus_on, eventually, running
 
 from libs.common.configuration import token_digest
 from libs.common.events import Event, TokenChanged
 from libs.common.postgres import Pool, open_pool
 from libs.common.testing import NOON
 from tests.integration.console.conftest import ADMIN, dump_tables
+from tests.support.service_process import Bus, bus_on, eventually, running
 from tests.unit.console.console_events import Round
 
 pytestmark = pytest.mark.connected

@@ -7,11 +7,11 @@ import cv2
 import httpx
 import numpy as np
 import pytest
-from tests.support.service_process import bus_on, eventually, running
 
 from libs.common.configuration import token_digest
 from libs.common.objects import connect
 from libs.common.settings import CommonSettings
+from tests.support.service_process import bus_on, eventually, running
 
 pytestmark = pytest.mark.connected
 ADMIN = {"Authorization": "Bearer test-admin-token-0123456789"}

@@ -5,11 +5,11 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from tests.support.service_process import Bus, bus_on, eventually, running
 
 from libs.common.events import PromotionRequested, RollbackRequested, WorkflowChanged
 from libs.common.objects import connect
 from libs.common.settings import CommonSettings
+from tests.support.service_process import Bus, bus_on, eventually, running
 from tests.unit.registry.registry_events import Run, workflow_definition
 
 pytestmark = pytest.mark.connected
