@@ -1,4 +1,4 @@
-"""Fixtures shared by all tests: the real Kafka, PostgreSQL and S3, started once per run and only when a test asks."""
+"""Fixtures shared by all tests: the real Kafka, PostgreSQL and S3, started per file and only when a test asks."""
 
 import os
 from collections.abc import AsyncIterator
@@ -33,9 +33,9 @@ def settings_for(stack: LocalStack, dsn: str, **changes: object) -> dict[str, st
     return {name: str(value) for name, value in (values | changes).items()}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def stack() -> AsyncIterator[LocalStack]:
-    """Real Kafka, PostgreSQL and S3 for this test run."""
+    """Real Kafka, PostgreSQL and S3 for the tests of one file: topics full of another file's poison would mislead them."""
     async with LocalStack() as running:
         yield running
 
