@@ -34,7 +34,7 @@ from libs.common.testing import NOON, media
 
 pytestmark = pytest.mark.connected
 ROOT = Path(__file__).resolve().parents[3]
-WAIT_SECONDS = 60.0
+WAIT_SECONDS = 120.0
 
 
 @asynccontextmanager
