@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable
@@ -45,12 +44,6 @@ class GateProcess:
         if self.process.returncode is None:
             self.process.kill()
         await self.process.wait()
-
-    async def stop(self) -> None:
-        """SIGTERM, as a deploy does."""
-        if self.process.returncode is None:
-            self.process.send_signal(signal.SIGTERM)
-        await asyncio.wait_for(self.process.wait(), 40)
 
 
 @dataclass

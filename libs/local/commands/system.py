@@ -4,7 +4,6 @@ import asyncio
 import secrets
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -164,8 +163,3 @@ def migrate(as_json: Json = False) -> None:
     applied = asyncio.run(migrate_all(dsn, SERVICES))
     lines = [f"{service}: {', '.join(names) if names else 'up to date'}" for service, names in applied.items()]
     answer(applied, as_json=as_json, text="\n".join(lines))
-
-
-def data_folder() -> Path:
-    """Where this machine's data lies."""
-    return load_settings()[0].data_folder
