@@ -17,6 +17,10 @@ class NotFound(Permanent):
     """The thing asked for does not exist."""
 
 
+class UnknownWorkflow(Permanent):
+    """No workflow has this name, or none has it yet: a new file takes seconds to reach every service."""
+
+
 class Conflict(Permanent):
     """Somebody else changed the thing first, or the same id came with other content."""
 

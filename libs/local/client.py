@@ -17,11 +17,12 @@ class NotRunning(Exception):
 
 
 class Refused(Exception):
-    """The system answered with a problem; its text says what to do. `status` is the HTTP status."""
+    """The system answered with a problem; its text says what to do. `status` is the HTTP status, `title` its kind."""
 
-    def __init__(self, text: str, status: int = 0) -> None:
+    def __init__(self, text: str, status: int = 0, title: str = "") -> None:
         super().__init__(text)
         self.status = status
+        self.title = title
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class Client:
         except httpx.TransportError as error:
             raise NotRunning(f"No answer from {self.http.base_url}: {error}. Look: uv run camloop status") from error
         if response.is_error:
-            raise Refused(problem_of(response), response.status_code)
+            raise refusal(response)
         return response.json() if response.content else None
 
     def events(self, path: str, **query: object) -> Iterator[dict[str, Any]]:
@@ -88,7 +89,7 @@ class Client:
             with self.http.stream("GET", path, params=_parameters(query), timeout=patience) as response:
                 if response.is_error:
                     response.read()
-                    raise Refused(problem_of(response), response.status_code)
+                    raise refusal(response)
                 for line in response.iter_lines():
                     if line.startswith("data:"):
                         yield cast(dict[str, Any], json.loads(line[5:]))
@@ -107,13 +108,14 @@ def _parameters(query: Mapping[str, object]) -> dict[str, str | list[str]]:
     return found
 
 
-def problem_of(response: httpx.Response) -> str:
-    """The text of a problem+json, or the bare answer."""
+def refusal(response: httpx.Response) -> Refused:
+    """What a problem+json says, or the bare answer."""
     try:
         body = response.json()
     except ValueError:
-        return f"{response.status_code}: {response.text[:500]}"
-    return f"{body.get('title', response.status_code)}: {body.get('detail', body)}"
+        return Refused(f"{response.status_code}: {response.text[:500]}", response.status_code)
+    title = str(body.get("title", response.status_code))
+    return Refused(f"{title}: {body.get('detail', body)}", response.status_code, title)
 
 
 @contextmanager

@@ -1,12 +1,9 @@
 """What a workflow is called and knows: as the running system has it, or as its file says."""
 
+from libs.common.errors import UnknownWorkflow
 from libs.common.workflows import Workflow, load_workflow, parse_workflow
 from libs.local.client import NotRunning
 from libs.local.connections import console, local_settings
-
-
-class UnknownWorkflow(ValueError):
-    """There is no such workflow; the text lists those there are."""
 
 
 def workflow_named(name: str) -> Workflow:

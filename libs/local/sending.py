@@ -11,12 +11,14 @@ from uuid import NAMESPACE_URL, uuid5
 
 from pydantic import JsonValue
 
+from libs.common.errors import UnknownWorkflow
 from libs.local.client import Client, NotRunning, Refused
 
 _AT_ONCE = 4
 _PAUSES_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
 # What is wrong with this one snapshot; every other refusal would meet all that follow.
 _ITS_OWN_FAULT = frozenset({400, 409, 413, 415, 422})
+_BUSY = frozenset({429, 502, 503, 504})
 
 
 @dataclass(frozen=True)
@@ -90,5 +92,6 @@ def _settle(
         on_each(snapshot.name)
 
 
-def _may_pass(error: Exception) -> bool:
-    return isinstance(error, NotRunning) or (isinstance(error, Refused) and error.status in (429, 502, 503, 504))
+def _may_pass(error: NotRunning | Refused) -> bool:
+    # The commands looked the workflow up before they send: ingest will hear of it in a moment.
+    return isinstance(error, NotRunning) or error.status in _BUSY or error.title == UnknownWorkflow.__name__

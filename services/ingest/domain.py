@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from libs.common.envelope import stable_id
-from libs.common.errors import Conflict, Permanent
+from libs.common.errors import Conflict, Permanent, UnknownWorkflow
 from libs.common.events import Media
 
 EXTENSIONS = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp", "image/bmp": "bmp"}
@@ -82,6 +82,6 @@ def check_same(first: Receipt, sent: Receipt) -> None:
 
 
 def check_workflow(name: str | None, known: list[str]) -> None:
-    """Raises `Permanent` for a name no workflow has. While none is known yet, the cleaner will tell."""
+    """Raises `UnknownWorkflow` for a name no workflow has. While none is known yet, the cleaner will tell."""
     if name is not None and known and name not in known:
-        raise Permanent(f"Workflow {name!r} does not exist; known are {', '.join(known)}. Correct the name")
+        raise UnknownWorkflow(f"Workflow {name!r} does not exist; known are {', '.join(known)}. Correct the name")

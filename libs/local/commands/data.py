@@ -39,7 +39,7 @@ def send_one(
 ) -> None:
     """Send a snapshot; the same file again is the same snapshot."""
     try:
-        outgoing = snapshot_of_file(file, Camera(camera, workflow), labels=labels)
+        outgoing = snapshot_of_file(file, _camera(camera, workflow), labels=labels)
     except (ValueError, OSError) as error:
         fail(str(error), as_json=as_json)
     with ingest_client() as client:
@@ -58,7 +58,7 @@ def ingest_folder(
     """Send every picture below a folder."""
     bad: dict[str, str] = {}
     try:
-        snapshots = list(snapshots_of_folder(source, Camera(camera, workflow), on_bad=bad.__setitem__))
+        snapshots = list(snapshots_of_folder(source, _camera(camera, workflow), on_bad=bad.__setitem__))
     except FormatError as error:
         fail(str(error), as_json=as_json)
     sent = _send(snapshots, total=len(snapshots))
@@ -86,7 +86,7 @@ def ingest_video(
     try:
         snapshots = snapshots_of_video(
             source,
-            Camera(camera, workflow),
+            _camera(camera, workflow),
             rules=rules,
             look_every_seconds=look_every,
             started_at=start.replace(tzinfo=UTC) if start else None,
@@ -118,6 +118,11 @@ def import_data(
         fail(str(error), as_json=as_json)
     sent = _send(prepared.snapshots, total=len(prepared.snapshots))
     _tell_import(prepared, sent, as_json=as_json)
+
+
+def _camera(name: str, workflow: str | None) -> Camera:
+    """Raises `UnknownWorkflow` before anything is sent."""
+    return Camera(name, None if workflow is None else workflow_named(workflow).name)
 
 
 def _prepared(kind: Format, plan: Plan) -> Import:

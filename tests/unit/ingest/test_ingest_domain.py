@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from libs.common.errors import Conflict, Permanent
+from libs.common.errors import Conflict, Permanent, UnknownWorkflow
 from libs.common.testing import NOON, media
 from services.ingest.domain import Receipt, check_clock, check_same, check_workflow, object_key, snapshot_id_of
 
@@ -56,5 +56,5 @@ def test_a_workflow_name_is_checked_once_some_are_known() -> None:
     check_workflow(None, ["hairnet"])
     check_workflow("hairnet", ["hairnet"])
     check_workflow("hairnat", [])
-    with pytest.raises(Permanent, match="'hairnat' does not exist; known are hairnet"):
+    with pytest.raises(UnknownWorkflow, match="'hairnat' does not exist; known are hairnet"):
         check_workflow("hairnat", ["hairnet"])

@@ -32,8 +32,8 @@ def accepted(request: httpx.Request) -> httpx.Response:
     return httpx.Response(202, json={"snapshot_id": metadata_of(request)["snapshot_id"]})
 
 
-def problem(status: int, detail: str) -> httpx.Response:
-    return httpx.Response(status, json={"title": "Permanent", "detail": detail})
+def problem(status: int, detail: str, title: str = "Permanent") -> httpx.Response:
+    return httpx.Response(status, json={"title": title, "detail": detail})
 
 
 @pytest.fixture(autouse=True)
@@ -90,6 +90,17 @@ def test_trouble_that_passes_is_tried_again() -> None:
         return planned or accepted(request)
 
     assert send_snapshot(ingest_that(answer), snapshot("s0")) == {"snapshot_id": "s0"}
+
+
+def test_a_workflow_ingest_has_not_heard_of_yet_is_waited_for() -> None:
+    answers = iter([problem(422, "no workflow 'new'", title="UnknownWorkflow")])
+    ingest = ingest_that(lambda request: next(answers, None) or accepted(request))
+    assert send_all(ingest, [snapshot("s0")]).refused == {}
+
+
+def test_a_workflow_ingest_never_hears_of_is_said() -> None:
+    ingest = ingest_that(lambda _: problem(422, "no workflow 'new'", title="UnknownWorkflow"))
+    assert send_all(ingest, [snapshot("s0")]).refused == {"s0": "UnknownWorkflow: no workflow 'new'"}
 
 
 def test_a_system_that_is_down_is_said_after_the_last_attempt() -> None:
