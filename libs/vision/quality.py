@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from libs.vision.sniffing import ImageHeader, UndecodableImage, jpeg_segments, sniff
+from libs.vision.containers import jpeg_segments
+from libs.vision.sniffing import ImageHeader, UndecodableImage, sniff
 
 __all__ = ["Decoded", "ImageHeader", "Measures", "UndecodableImage", "decode_image", "grey", "measure", "sniff"]
 

@@ -1,21 +1,26 @@
 """What a file says it is, from its first bytes: content type and size without decoding a pixel.
 
 A name or a declared content type is never trusted. Sizes come from the header, so that a small file which claims a
-huge picture (a decompression bomb) is refused before any memory is taken. Sources: ITU-T T.81 (JPEG), RFC 9649 (WebP),
-the PNG specification, and the BITMAPINFOHEADER layout.
+huge picture (a decompression bomb) is refused before any memory is taken. All of it is plain Python: services that only
+look at headers load no decoder. Sources: ITU-T T.81 (JPEG), RFC 9649 (WebP), the PNG specification with its chunk acTL,
+and the BITMAPINFOHEADER layout.
 """
 
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
-from io import BytesIO
 
-from PIL import ExifTags
-from PIL import Image as PillowImage
+from libs.vision.containers import UndecodableImage, jpeg_segments, png_chunks
+from libs.vision.orientation import lies_on_its_side
+
+__all__ = ["MAXIMUM_SIDE", "ImageHeader", "UndecodableImage", "sniff", "upright_size"]
+
+# Of a line camera, not more: work on a picture one pixel high grows with its width, whatever its area.
+MAXIMUM_SIDE = 20_000
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 # Start-of-frame markers carry the size; C4, C8 and CC lie in the same range but are tables.
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_WEBP_ANIMATED = 0x02
 _REFUSED = (
     (b"GIF8", "a GIF"),
     (b"PK\x03\x04", "a ZIP archive"),
@@ -25,15 +30,6 @@ _REFUSED = (
     (b"\x1f\x8b", "a gzip archive"),
     (b"\x1aE\xdf\xa3", "a Matroska video"),
 )
-
-
-class UndecodableImage(ValueError):
-    """Bytes that are not one whole JPEG, PNG, WebP or BMP within the limits; the text says why."""
-
-    @property
-    def reason(self) -> str:
-        """Why, in words for a person."""
-        return str(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +51,10 @@ def sniff(data: bytes) -> ImageHeader:
         raise UndecodableImage(f"The file ends inside its header ({len(data)} bytes)") from error
     if header.width <= 0 or header.height <= 0:
         raise UndecodableImage(f"The header gives the size {header.width}x{header.height}")
+    if max(header.width, header.height) > MAXIMUM_SIDE:
+        raise UndecodableImage(
+            f"The header claims {header.width}x{header.height} pixels, no side may be longer than {MAXIMUM_SIDE}"
+        )
     return header
 
 
@@ -62,7 +62,7 @@ def _read_header(data: bytes) -> ImageHeader:
     if data.startswith(b"\xff\xd8\xff"):
         return _jpeg(data)
     if data.startswith(_PNG):
-        return ImageHeader("image/png", *struct.unpack_from(">II", data, 16))
+        return _png(data)
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return _webp(data)
     if data.startswith(b"BM"):
@@ -82,21 +82,6 @@ def _kind(data: bytes) -> str:
     return "text or markup" if text.startswith((b"<", b"{")) else "of an unknown kind"
 
 
-def jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
-    """Marker and offset of the payload of each segment up to the first scan. May raise IndexError or struct.error."""
-    at = 2
-    while True:
-        while data[at] == 0xFF:
-            at += 1
-        marker = data[at]
-        yield marker, at + 3
-        if marker in (0xDA, 0xD9):
-            return
-        at += 1 + struct.unpack_from(">H", data, at + 1)[0]
-        if data[at] != 0xFF:
-            raise UndecodableImage(f"The JPEG header is damaged at byte {at}")
-
-
 def _jpeg(data: bytes) -> ImageHeader:
     for marker, payload in jpeg_segments(data):
         if marker in _JPEG_FRAMES:
@@ -105,9 +90,21 @@ def _jpeg(data: bytes) -> ImageHeader:
     raise UndecodableImage("The JPEG header names no size")
 
 
+def _png(data: bytes) -> ImageHeader:
+    header = ImageHeader("image/png", *struct.unpack_from(">II", data, 16))
+    for kind, _, _ in png_chunks(data):
+        if kind == b"acTL":
+            raise UndecodableImage("The PNG file is animated: send one still picture")
+        if kind == b"IDAT":
+            break
+    return header
+
+
 def _webp(data: bytes) -> ImageHeader:
     kind = data[12:16]
     if kind == b"VP8X":
+        if data[20] & _WEBP_ANIMATED:
+            raise UndecodableImage("The WebP file is animated: send one still picture")
         low, high = data[24:27], data[27:30]
         width, height = int.from_bytes(low, "little") + 1, int.from_bytes(high, "little") + 1
     elif kind == b"VP8L":
@@ -136,16 +133,5 @@ def upright_size(data: bytes, *, max_pixels: int = 50_000_000) -> tuple[int, int
     header = sniff(data)
     if header.width * header.height > max_pixels:
         raise UndecodableImage(f"The header claims {header.width}x{header.height} pixels, more than {max_pixels}")
-    # Orientations 5 to 8 lie on their side.
-    return (header.height, header.width) if _orientation(data) >= 5 else (header.width, header.height)
-
-
-def _orientation(data: bytes) -> int:
-    if not any(tag in data for tag in (b"Exif", b"eXIf", b"EXIF")):
-        return 1
-    try:
-        with PillowImage.open(BytesIO(data)) as image:
-            found = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except (OSError, ValueError, SyntaxError, struct.error) as error:
-        raise UndecodableImage(f"The header can't be read: {error}") from error
-    return found if isinstance(found, int) else 1
+    turned = lies_on_its_side(data, header.content_type)
+    return (header.height, header.width) if turned else (header.width, header.height)
