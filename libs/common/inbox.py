@@ -34,7 +34,11 @@ async def claim(connection: Connection, consumer: str, envelope: Envelope) -> No
 async def has_handled(pool: Pool, consumer: str, envelope: Envelope) -> bool:
     """A cheap look before expensive work; the transaction above is what decides."""
     statement = "select exists(select 1 from inbox where consumer = $1 and event_id = $2)"
-    return bool(await pool.fetchval(statement, consumer, envelope.event_id))
+    known = bool(await pool.fetchval(statement, consumer, envelope.event_id))
+    if known:  # the caller stops here: counted like one that the transaction stops
+        telemetry.inbox_events.labels(consumer).inc()
+        telemetry.inbox_duplicates.labels(consumer).inc()
+    return known
 
 
 async def purge(pool: Pool, *, days: int) -> None:

@@ -53,6 +53,8 @@ class JobRunner:
 
     async def run(self) -> None:
         """Claim and work for ever; a database that is away for a while is waited for."""
+        telemetry.jobs_born_at_zero(self.kind)
+        telemetry.job_workers_idle.labels(self.kind).set(1)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._sweep_for_ever())
             while True:
@@ -68,7 +70,12 @@ class JobRunner:
             structlog.contextvars.bound_contextvars(job_id=str(lease.job_id), attempt=lease.attempt),
             telemetry.job_seconds.labels(self.kind).time(),
         ):
-            await self._attempt(lease)
+            idle = telemetry.job_workers_idle.labels(self.kind)
+            idle.set(0)
+            try:
+                await self._attempt(lease)
+            finally:
+                idle.set(1)
         return True
 
     async def _attempt(self, lease: Lease) -> None:
@@ -152,7 +159,8 @@ class JobRunner:
         row = await self.jobs.pool.fetchrow(
             """
             select coalesce(extract(epoch from now() - min(run_after) filter (where state = 'queued' and run_after <= now())), 0) as age,
-                count(*) filter (where state = 'running' and lease_until < now()) as expired
+                count(*) filter (where state = 'running' and lease_until < now()) as expired,
+                count(*) filter (where state = 'queued') as queued, count(*) filter (where state = 'running') as running
             from job where kind = $1 and state in ('queued', 'running')
             """,
             self.kind,
@@ -160,6 +168,8 @@ class JobRunner:
         if row is not None:
             telemetry.job_queue_age.labels(self.kind).set(float(row["age"]))
             telemetry.job_lease_expired.labels(self.kind).set(row["expired"])
+            for state in ("queued", "running"):
+                telemetry.jobs_standing.labels(self.kind, state).set(row[state])
 
     async def _guarded(self, step: Awaitable[bool]) -> bool:
         try:

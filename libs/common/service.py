@@ -126,6 +126,9 @@ class Service:
 
     def _born_at_zero(self) -> None:
         # A counter that is born at 1 never fires increase().
+        telemetry.inbox_events.labels(self.name)
+        telemetry.inbox_duplicates.labels(self.name)
+        telemetry.breaker_open.labels(self.name)
         for topic in self.subscriptions.heard:
             telemetry.dead_lettered.labels(self.name, topic)
             telemetry.retried.labels(self.name, topic)

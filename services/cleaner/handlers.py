@@ -14,6 +14,7 @@ from libs.common.events import ReviewSubmitted, SnapshotCaptured
 from libs.common.kafka import Subscriptions
 from libs.common.objects import Objects
 from libs.common.postgres import Connection
+from libs.common.warm_child import WarmChild
 from libs.common.workflows import Workflow
 from services.cleaner.domain.reviews import rule_on
 from services.cleaner.domain.samples import Sample, Seen, Unreadable, announcement, new_sample, sample_id_of
@@ -35,6 +36,7 @@ async def clean_snapshot(
     objects: Annotated[Objects, Context()],
     configuration: Annotated[Configuration, Context()],
     settings: Annotated[Settings, Context()],
+    decoder: Annotated[WarmChild, Context()],
 ) -> None:
     """The snapshot becomes a sample, with a verdict, in every workflow it belongs to."""
     # Before the inbox: without CloudEvents headers both messages would carry the id made from the snapshot's.
@@ -42,7 +44,7 @@ async def clean_snapshot(
     if await store.has_handled(envelope):
         raise AlreadyHandled(f"cleaner has handled event {envelope.event_id}")
     workflows = await workflows_of(event, configuration)
-    seen = await look_at(event.image, objects, settings)
+    seen = await look_at(event.image, objects, settings, decoder)
     samples: list[Sample] = []
     async with store.transaction(envelope) as unit:
         await store.remember_snapshot(unit, event)
@@ -51,6 +53,7 @@ async def clean_snapshot(
             if sample is not None:
                 await store.announce(unit, announcement(sample, sample.verdict), envelope)
                 samples.append(sample)
+    telemetry.saw_camera(event.camera_id)
     report(samples)
 
 

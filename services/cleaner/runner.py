@@ -17,6 +17,8 @@ async def measure_queue(store: CleanerStore, *, every_seconds: float) -> None:
         try:
             for workflow, waiting in (await store.queue_lengths()).items():
                 telemetry.review_queue.labels(workflow).set(waiting)
+            for workflow, seconds in (await store.queue_ages()).items():
+                telemetry.review_queue_age.labels(workflow).set(seconds)
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             log.warning("review_queue_not_measured", error=str(error) or type(error).__name__)
         await asyncio.sleep(every_seconds)

@@ -212,6 +212,16 @@ class CleanerStore:
         )
         return {row["name"]: row["n"] for row in rows}
 
+    async def queue_ages(self) -> dict[str, float]:
+        """Seconds since the oldest question to a person was asked, by workflow; 0 where none is open."""
+        rows = await self.pool.fetch(
+            """
+            select w.name, coalesce((select extract(epoch from now() - min(s.created_at)) from sample s
+                where s.workflow = w.name and s.waiting), 0)::float8 as seconds from workflow w
+            """
+        )
+        return {row["name"]: row["seconds"] for row in rows}
+
 
 def _search(sample: Sample, distance: int) -> tuple[object, ...]:
     """The arguments of `alike`."""

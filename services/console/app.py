@@ -11,6 +11,7 @@ from libs.common.service import Runtime, Service
 from services.console.api import operating, reading, requesting, streaming
 from services.console.handlers import subscriptions
 from services.console.runner.dead_letters import DeadLetterReader
+from services.console.runner.lag import LagMeter
 from services.console.runner.rebuilding import Rebuilder
 from services.console.runner.workflow_files import WorkflowFiles
 from services.console.settings import Settings
@@ -47,6 +48,7 @@ def create_app(settings: Settings) -> Service:
         runtime.loops += [
             WorkflowFiles(workflows, settings.workflows_folder, settings.workflow_poll_seconds).run,
             DeadLetterReader(settings, letters).run,
+            LagMeter(settings, settings.lag_measure_seconds).run,
             JobRunner(jobs, JOB, rebuilder.work, rebuilder.on_failed).run,
             streams.run,
         ]

@@ -15,3 +15,4 @@ class Settings(CommonSettings):
     stream_poll_seconds: float = Field(0.3, gt=0)
     link_minutes: float = Field(10.0, gt=0, le=7 * 24 * 60)
     rebuild_on_start: bool = False
+    lag_measure_seconds: float = Field(15.0, gt=0)

@@ -4,6 +4,7 @@ import asyncio
 import socket
 from datetime import timedelta
 
+from libs.common import telemetry
 from libs.common.jobs import Jobs
 from libs.common.runner import JobRunner
 from libs.common.service import Runtime, Service
@@ -24,6 +25,7 @@ def create_app(settings: Settings) -> Service:
         runner = EvaluationRunner(store, jobs, runtime.objects, runtime.configuration, cache, settings)
         wake = asyncio.Event()
         runtime.provide(store=store, wake=wake)
+        telemetry.watch_disk("evaluator", settings.cache_folder)
         loop = JobRunner(
             jobs, JOB, runner.work, runner.announce_failure, retry_seconds=settings.retry_base_seconds, wake=wake
         )

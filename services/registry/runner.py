@@ -29,10 +29,13 @@ class AliasGauges:
             await asyncio.sleep(self.seconds)
 
     async def refresh(self) -> None:
-        """Show the metrics of every version behind an alias, and of no other."""
-        standing = await self.aliases.metrics()
-        telemetry.model_metric.clear()
-        for model, alias, metrics in standing:
-            for name, value in metrics.items():
+        """Show number, gate and metrics of every version behind an alias, and of no other."""
+        standing = await self.aliases.standing()
+        for gauge in (telemetry.model_metric, telemetry.model_version, telemetry.model_gate_passed):
+            gauge.clear()
+        for each in standing:
+            telemetry.model_version.labels(each.model, each.alias).set(each.version)
+            telemetry.model_gate_passed.labels(each.model, each.alias).set(each.gate_passed)
+            for name, value in each.metrics.items():
                 if value is not None:
-                    telemetry.model_metric.labels(model, alias, name).set(value)
+                    telemetry.model_metric.labels(each.model, each.alias, name).set(value)

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import structlog
 
+from libs.common import telemetry
 from libs.common.jobs import Jobs
 from libs.common.runner import JobRunner
 from libs.common.service import Runtime, Service
@@ -26,6 +27,7 @@ def create_app(settings: Settings) -> Service:
         jobs = Jobs(runtime.pool, owner=socket.gethostname(), lease=timedelta(seconds=settings.job_lease_seconds))
         runner = TrainingRunner(store, jobs, runtime.objects, runtime.configuration, settings)
         runtime.provide(store=store)
+        telemetry.watch_disk("trainer", settings.work_folder)
         runtime.loops.append(QueueWatch(store).run)
         missing = missing_modules(DEFAULT_BACKEND)
         if missing:

@@ -98,7 +98,10 @@ class TrainingRunner:
         try:
             attempt = await self._prepare(lease, pulse, workspace)
             self.last_logs[lease.job_id] = attempt.logs
-            await self._train(attempt)
+            try:
+                await self._train(attempt)
+            finally:
+                telemetry.training_last_progress.remove(attempt.run.workflow)
             self.last_logs.pop(lease.job_id, None)
         finally:
             workspace.remove()
@@ -154,6 +157,7 @@ class TrainingRunner:
         match line:
             case Started():
                 attempt.started = line
+                telemetry.training_last_progress.labels(attempt.run.workflow).set_to_current_time()
                 await self._announce(attempt, self._started(attempt, line))
             case Logged():
                 attempt.logs.add(line)
@@ -193,6 +197,7 @@ class TrainingRunner:
         attempt.latest = line
         attempt.pulse.progress = {"epoch": line.epoch, "epochs": line.epochs, "eta_seconds": line.eta_seconds}
         telemetry.training_epoch.labels(attempt.run.workflow).set(line.epoch)
+        telemetry.training_last_progress.labels(attempt.run.workflow).set_to_current_time()
         for name, value in line.metrics.items():
             if value is not None:
                 telemetry.training_metric.labels(attempt.run.workflow, name).set(value)

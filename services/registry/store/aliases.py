@@ -47,6 +47,17 @@ class AliasMove:
 
 
 @dataclass(frozen=True)
+class Standing:
+    """What an alias points at."""
+
+    model: str
+    alias: str
+    version: int
+    metrics: dict[str, float | None]
+    gate_passed: bool
+
+
+@dataclass(frozen=True)
 class AliasStore:
     """SQL of aliases. `act` is what HTTP, Kafka and the automatic rule all go through."""
 
@@ -139,12 +150,15 @@ class AliasStore:
         )
         return [AliasMove(**dict(row)) for row in rows]
 
-    async def metrics(self) -> list[tuple[str, str, dict[str, float | None]]]:
-        """(model, alias, metrics) of every version behind an alias."""
+    async def standing(self) -> list[Standing]:
+        """Every version behind an alias."""
         rows = await self.pool.fetch(
-            "select a.model, a.alias, v.metrics from alias a join model_version v using (model, version)"
+            """
+            select a.model, a.alias, a.version, v.metrics, coalesce((v.gate ->> 'passed')::boolean, false) as gate_passed
+            from alias a join model_version v using (model, version)
+            """
         )
-        return [(row["model"], row["alias"], row["metrics"]) for row in rows]
+        return [Standing(**dict(row)) for row in rows]
 
 
 def _outcome(values: dict[str, Any]) -> Outcome:

@@ -174,6 +174,9 @@ async def test_a_sample_comes_back_as_it_was_stored(store: CleanerStore) -> None
         "insert into workflow (name, revision, definition) values ('hairnet', 1, '{}'), ('idle', 1, '{}')"
     )
     assert await store.queue_lengths() == {"hairnet": 1, "idle": 0}
+    ages = await store.queue_ages()
+    assert ages["idle"] == 0
+    assert 0 < ages["hairnet"] < 600
 
 
 async def test_near_duplicates_are_the_nearest_three_of_each_leakage_group(store: CleanerStore) -> None:

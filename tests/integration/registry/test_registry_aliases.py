@@ -101,3 +101,17 @@ async def test_gauges_show_what_is_behind_each_alias(registry) -> None:
     await AliasGauges(AliasStore(registry.pool), 1).refresh()
     labels = {"model": "hairnet", "alias": "champion", "metric": "map50"}
     assert telemetry.REGISTRY.get_sample_value("camloop_model_metric", labels) == 0.77
+    assert _gauge("camloop_model_version") == 1
+    assert _gauge("camloop_model_gate_passed") == 1
+
+
+async def test_the_gauge_of_the_gate_says_when_somebody_forced_a_version(registry) -> None:
+    await register(registry, FAILED)
+    await registry.asked(promotion(1, force=True))
+    await AliasGauges(AliasStore(registry.pool), 1).refresh()
+    assert _gauge("camloop_model_version") == 1
+    assert _gauge("camloop_model_gate_passed") == 0
+
+
+def _gauge(name: str) -> float | None:
+    return telemetry.REGISTRY.get_sample_value(name, {"model": "hairnet", "alias": "champion"})
