@@ -24,6 +24,10 @@ from libs.common.events import Media
 from libs.common.settings import CommonSettings
 
 T = TypeVar("T")
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,62}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_LONGEST_KEY = 1024
+_ODD_PARTS = {".", ".."}
 CONTENT_TYPES = {
     ".jpg": "image/jpeg",
     ".png": "image/png",
@@ -45,7 +49,7 @@ class Objects(Protocol):
 
     async def put(self, key: str, data: bytes, content_type: str) -> Media: ...
     async def put_file(self, key: str, path: Path, content_type: str | None = None) -> Media: ...
-    async def get(self, uri: str, *, expected_sha256: str | None = None) -> bytes: ...
+    async def get(self, uri: str, *, expected_sha256: str | None = None, maximum_bytes: int | None = None) -> bytes: ...
     async def get_file(self, uri: str, path: Path, *, expected_sha256: str | None = None) -> None: ...
     async def copy(self, uri: str, key: str) -> str: ...
     async def exists(self, uri: str) -> bool: ...
@@ -55,10 +59,16 @@ class Objects(Protocol):
 
 def split_uri(uri: str) -> tuple[str, str]:
     """`s3://bucket/key` as (bucket, key). Raises `Permanent` for anything else."""
-    parts = urlparse(uri)
-    if parts.scheme != "s3" or not parts.netloc or not parts.path.lstrip("/"):
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    if not uri.startswith("s3://") or not _BUCKET.fullmatch(bucket) or not _is_key(key):
         raise Permanent(f"{uri!r} is no object address: write s3://bucket/key")
-    return parts.netloc, uri.removeprefix(f"s3://{parts.netloc}/")
+    return bucket, key
+
+
+def _is_key(key: str) -> bool:
+    # No store tells `a/../b` from `b` as S3 does, and none takes what XML cannot hold.
+    fits = 0 < len(key.encode(errors="replace")) <= _LONGEST_KEY
+    return fits and not _CONTROL.search(key) and not _ODD_PARTS & set(key.split("/"))
 
 
 def file_sha256(path: Path) -> str:
@@ -93,6 +103,12 @@ def check_digest(uri: str, actual: str, expected: str | None) -> None:
         raise Permanent(
             f"{uri} has sha256 {actual}, but {expected} was announced: send the object again under a new id"
         )
+
+
+def check_size(uri: str, size: int, maximum: int | None) -> None:
+    """Raises `Permanent` when there is more than was announced."""
+    if maximum is not None and size > maximum:
+        raise Permanent(f"{uri} has more than the {maximum} bytes that were announced: announce what was uploaded")
 
 
 @dataclass(frozen=True)
@@ -148,19 +164,23 @@ class S3Objects:
 
         return await asyncio.to_thread(_guard, key, work)
 
-    async def get(self, uri: str, *, expected_sha256: str | None = None) -> bytes:
-        """The bytes at `uri`. Raises `NotFound`, `Permanent` on a wrong digest, `Transient` when the store is down."""
+    async def get(self, uri: str, *, expected_sha256: str | None = None, maximum_bytes: int | None = None) -> bytes:
+        """The bytes at `uri`. Raises `NotFound`, `Permanent` on a wrong digest, `Transient` when the store is down.
+
+        With `maximum_bytes` no more than that is ever read; an object that has more is `Permanent`.
+        """
         bucket, key = split_uri(uri)
 
         def work() -> bytes:
             response = self.client.get_object(bucket_name=bucket, object_name=key)
             try:
-                return response.read()
+                return response.read() if maximum_bytes is None else response.read(maximum_bytes + 1)
             finally:
                 response.close()
                 response.release_conn()
 
         data = await asyncio.to_thread(_guard, uri, work)
+        check_size(uri, len(data), maximum_bytes)
         check_digest(uri, sha256(data).hexdigest(), expected_sha256)
         return data
 
@@ -222,6 +242,8 @@ def _guard(what: str, work: Callable[[], T]) -> T:
         return work()
     except MinioException as error:
         raise _told(what, error) from error
+    except ValueError as error:  # minio-py refuses what no store would take
+        raise Permanent(f"{what} is no address an object store takes: {error}") from error
     except (HTTPError, OSError) as error:
         raise Transient(f"{what}: the object store cannot be reached: {error}") from error
 

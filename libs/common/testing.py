@@ -10,7 +10,7 @@ from uuid import uuid4
 from libs.common.envelope import Envelope
 from libs.common.errors import NotFound
 from libs.common.events import Event, Media, SnapshotCaptured
-from libs.common.objects import check_digest, content_type_of, split_uri
+from libs.common.objects import check_digest, check_size, content_type_of, split_uri
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -44,10 +44,11 @@ class FakeObjects:
     async def put_file(self, key: str, path: Path, content_type: str | None = None) -> Media:
         return await self.put(key, path.read_bytes(), content_type or content_type_of(path))
 
-    async def get(self, uri: str, *, expected_sha256: str | None = None) -> bytes:
+    async def get(self, uri: str, *, expected_sha256: str | None = None, maximum_bytes: int | None = None) -> bytes:
         key = split_uri(uri)[1]
         if key not in self.stored:
             raise NotFound(f"{uri}: no such object in the store")
+        check_size(uri, len(self.stored[key]), maximum_bytes)
         check_digest(uri, sha256(self.stored[key]).hexdigest(), expected_sha256)
         return self.stored[key]
 

@@ -2,7 +2,9 @@
 
 from functools import partial
 
+from libs.common.children import Limits
 from libs.common.service import Runtime, Service
+from libs.common.warm_child import WarmChild
 from services.cleaner.handlers import subscriptions
 from services.cleaner.runner import measure_queue
 from services.cleaner.settings import Settings
@@ -14,7 +16,9 @@ def create_app(settings: Settings) -> Service:
 
     async def wire(runtime: Runtime) -> None:
         store = CleanerStore(runtime.pool)
-        runtime.provide(store=store)
+        decoder = WarmChild(Limits(settings.decoder_memory_bytes, settings.decoder_seconds))
+        runtime.provide(store=store, decoder=decoder)
+        runtime.loops.append(decoder.run)
         runtime.loops.append(partial(measure_queue, store, every_seconds=settings.queue_measure_seconds))
 
     return Service("cleaner", settings, subscriptions, wire)

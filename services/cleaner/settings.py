@@ -13,4 +13,6 @@ class Settings(CommonSettings):
 
     maximum_image_bytes: int = Field(32 * 1024 * 1024, ge=1)
     maximum_pixels: int = Field(50_000_000, ge=1)
+    decoder_memory_bytes: int = Field(2 * 1024**3, ge=256 * 1024**2)
+    decoder_seconds: float = Field(20.0, gt=0)
     queue_measure_seconds: float = Field(10.0, gt=0)

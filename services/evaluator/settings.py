@@ -12,6 +12,7 @@ from libs.common.settings import CommonSettings
 class Settings(CommonSettings):
     """Prefix `EVALUATOR_`. `cache_folder` holds pictures and models by digest; it may be lost at any time.
 
+    `child_memory_gigabytes` and `child_silent_seconds` end a child that a picture or a model leads astray.
     `threads` None takes every core. `report_language` is what a report shows first; both languages are in it.
     """
 
@@ -19,6 +20,8 @@ class Settings(CommonSettings):
 
     cache_folder: Path = Path("var/evaluator")
     cache_gigabytes: float = Field(5.0, gt=0)
+    child_memory_gigabytes: float = Field(8.0, gt=0.5)
+    child_silent_seconds: float = Field(600.0, gt=0)
     threads: int | None = Field(None, ge=1)
     report_language: Literal["en", "zh"] = "en"
     report_pictures: int = Field(12, ge=0, le=100)

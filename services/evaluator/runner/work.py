@@ -11,6 +11,7 @@ from uuid import UUID
 import structlog
 
 from libs.common import outbox
+from libs.common.children import Limits
 from libs.common.configuration import Configuration
 from libs.common.envelope import stable_id
 from libs.common.errors import Permanent, Transient
@@ -78,12 +79,16 @@ class EvaluationRunner:
 
     async def _judge(self, case: Case, desk: Path, tell: Tell) -> tuple[Champion | None, Judgement, dict[str, float]]:
         fetcher = Fetcher(self.objects, self.cache, desk)
-        async with judging_child(tell) as judge:
+        async with judging_child(tell, self._limits) as judge:
             started = time.perf_counter()
             assignment = await self._assignment(case, fetcher, tell)
             fetched = time.perf_counter() - started
             judgement = await judge(assignment)
         return assignment.champion, judgement, {"download": round(fetched, 4), **judgement.seconds}
+
+    @property
+    def _limits(self) -> Limits:
+        return Limits(int(self.settings.child_memory_gigabytes * 1e9), self.settings.child_silent_seconds)
 
     async def _assignment(self, case: Case, fetcher: Fetcher, tell: Tell) -> Assignment:
         trained, workflow = case.trained, case.workflow

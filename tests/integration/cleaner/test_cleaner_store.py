@@ -18,10 +18,12 @@ from libs.vision.hashing import hamming
 from services.cleaner.domain.samples import Sample, sample_id_of
 from services.cleaner.handlers import clean_snapshot, settle_review
 from services.cleaner.store import CleanerStore
+from tests.support.hostile.in_process import InProcess
 from tests.unit.cleaner.cleaner_kit import FakeConfiguration, make_picture, make_workflow
 
 pytestmark = pytest.mark.connected
 LIMITS: Any = SimpleNamespace(maximum_image_bytes=1_000_000, maximum_pixels=1_000_000)
+HERE: Any = InProcess()
 CONFIGURATION: Any = FakeConfiguration([make_workflow()])
 HAIRNET = Annotation(label="hairnet", box=(10, 10, 40, 40))
 
@@ -47,7 +49,7 @@ async def captured(objects: FakeObjects, data: bytes, **changes: Any) -> Snapsho
 
 
 async def clean(store: CleanerStore, objects: FakeObjects, event: SnapshotCaptured, **envelope: Any) -> None:
-    await clean_snapshot(event, envelope_for(event, **envelope), store, objects, CONFIGURATION, LIMITS)
+    await clean_snapshot(event, envelope_for(event, **envelope), store, objects, CONFIGURATION, LIMITS, HERE)
 
 
 async def review(

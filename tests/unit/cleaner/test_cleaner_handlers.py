@@ -20,8 +20,10 @@ from libs.common.events import (
 from libs.common.testing import FakeObjects, envelope_for, snapshot
 from services.cleaner.domain.samples import sample_id_of
 from services.cleaner.handlers import clean_snapshot, settle_review
+from tests.support.hostile.in_process import InProcess
 
 LIMITS: Any = SimpleNamespace(maximum_image_bytes=1_000_000, maximum_pixels=1_000_000)
+HERE: Any = InProcess()
 HAIRNET = Annotation(label="hairnet", box=(10, 10, 40, 40))
 
 
@@ -38,7 +40,7 @@ class Cleaner:
 
     async def clean(self, event: SnapshotCaptured, **envelope: Any) -> None:
         await clean_snapshot(
-            event, envelope_for(event, **envelope), self.store, self.objects, self.configuration, LIMITS
+            event, envelope_for(event, **envelope), self.store, self.objects, self.configuration, LIMITS, HERE
         )
 
     async def review(self, sample_id: UUID, decision: Any, *, base: int = 0, **given: Any) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from libs.common.testing import FakeObjects, media
 from services.cleaner.domain.samples import Seen, Unreadable
 from services.cleaner.vision import look_at, see
+from tests.support.hostile.in_process import InProcess
 
 LIMITS: Any = SimpleNamespace(maximum_image_bytes=100_000, maximum_pixels=10_000)
 
@@ -35,5 +36,5 @@ def test_too_many_pixels_are_never_decoded(picture: Callable[..., bytes]) -> Non
 
 
 async def test_too_many_bytes_are_never_fetched() -> None:
-    seen = await look_at(media(bytes=100_001), FakeObjects(), LIMITS)
+    seen = await look_at(media(bytes=100_001), FakeObjects(), LIMITS, InProcess())  # type: ignore[arg-type]
     assert seen == Unreadable("The file has 100001 bytes, more than the 100000 allowed")
