@@ -14,6 +14,14 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before anything imports ONNX Runtim
 from libs.common.postgres import migrate
 from libs.common.settings import CommonSettings
 from libs.local.stack import LocalStack
+from tests.support.proving import (  # noqa: F401  # hooks and a fixture for pytest
+    pytest_addoption,
+    pytest_collection_modifyitems,
+    pytest_generate_tests,
+    pytest_runtest_makereport,
+    pytest_terminal_summary,
+    seen,
+)
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 ADMIN_TOKEN = "test-admin-token-0123456789"

@@ -1,120 +1,103 @@
-"""Runs gate services as processes and counts what they did."""
+"""A gate's world: a fresh database, the real bus, replicas of real services that are watched, and what they did."""
 
 import asyncio
-import os
-import socket
-import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from uuid import uuid4
+from typing import Any
+from uuid import UUID
 
 import asyncpg
+import cv2
 import httpx
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+import numpy as np
 
-from libs.common.events import Event, SampleRejected, SnapshotCaptured, to_json
+from libs.common.events import Event, WorkflowChanged
+from libs.common.workflows import load_workflow
 from libs.local.stack import LocalStack
+from tests.support.replica import REPOSITORY, Replica
+from tests.support.service_process import Bus, eventually
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-
-
-@dataclass
-class GateProcess:
-    """One replica of the gate service."""
-
-    process: asyncio.subprocess.Process
-    port: int
-    output: Path
-
-    async def ready(self, timeout_seconds: float = 60) -> None:
-        """Wait until it has its partitions."""
-        async with asyncio.timeout(timeout_seconds), httpx.AsyncClient() as http:
-            while True:
-                try:
-                    if (await http.get(f"http://127.0.0.1:{self.port}/readyz")).status_code == 200:
-                        return
-                except httpx.TransportError:
-                    pass
-                assert self.process.returncode is None, self.output.read_text()
-                await asyncio.sleep(0.1)
-
-    async def kill(self) -> None:
-        """SIGKILL."""
-        if self.process.returncode is None:
-            self.process.kill()
-        await self.process.wait()
+SERVICES = ("ingest", "cleaner", "dataset", "trainer", "evaluator", "registry", "console")
 
 
 @dataclass
 class Gate:
-    """A gate's database, broker and processes."""
+    """Starts replicas, says events, counts what they did. Every replica ends with the gate."""
 
     stack: LocalStack
     dsn: str
     environment: dict[str, str]
     folder: Path
-    producer: AIOKafkaProducer
-    group: str = field(default_factory=lambda: f"gate-{uuid4().hex}")
-    running: list[GateProcess] = field(default_factory=list)
+    bus: Bus
+    running: list[Replica] = field(default_factory=list)
 
-    async def start(self, **switches: str) -> GateProcess:
-        """Start a replica with GATE_* switches."""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        variables = {f"GATE_{name.upper()}": text for name, text in switches.items()} | {
-            "GATE_HTTP_PORT": str(port),
-            "GATE_GROUP": f"{self.group}-{switches.get('hears', 'snapshot')}",
-        }
-        output = self.folder / f"gate-{port}.log"
-        with output.open("wb") as file:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "tests/support/gate_service.py", cwd=REPOSITORY,
-                env={**os.environ, "PYTHONPATH": str(REPOSITORY), **self.environment, **variables}, stdout=file, stderr=file,
-            )  # fmt: skip
-        self.running.append(GateProcess(process, port, output))
-        return self.running[-1]
+    async def start(self, name: str, *, without: Iterable[str] = (), **switches: str) -> Replica:
+        """Start a watched replica; it is not ready yet."""
+        replica = await Replica.start_watched(
+            name, self.environment, self.folder, without=without, watch="true", **switches
+        )
+        self.running.append(replica)
+        return replica
 
-    async def begin_at_the_end(self) -> None:
-        """Commit the topics' ends for this gate's groups: what other tests sent is none of its business."""
-        for event, name in ((SnapshotCaptured, "snapshot"), (SampleRejected, "rejected")):
-            consumer = AIOKafkaConsumer(
-                bootstrap_servers=self.stack.kafka_bootstrap, group_id=f"{self.group}-{name}", enable_auto_commit=False
-            )
-            await consumer.start()
-            try:
-                parts = [
-                    TopicPartition(event.topic, n)
-                    for n in consumer.partitions_for_topic(event.topic) or await _partitions(consumer, event.topic)
-                ]
-                consumer.assign(parts)
-                await consumer.commit({part: end for part, end in (await consumer.end_offsets(parts)).items()})
-            finally:
-                await consumer.stop()
+    async def start_all(self, names: Iterable[str], *, without: Iterable[str] = (), **switches: str) -> list[Replica]:
+        """One replica of each service, all of them ready."""
+        started = [await self.start(name, without=without, **switches) for name in names]
+        await asyncio.gather(*(replica.ready(180) for replica in started))
+        return started
 
-    async def publish(self, event: Event) -> None:
-        """As a camera does: no CloudEvents headers, a good body."""
-        await self.producer.send_and_wait(event.topic, to_json(event), key=event.key.encode())
+    async def say(self, event: Event) -> UUID:
+        """Publish as a service does; the event's id."""
+        return await self.bus.say(event)
 
-    async def count(self, table: str, subject: str | None = None) -> int:
-        """Rows of gate_start or gate_effect."""
-        column = "snapshot_id" if table == "gate_start" else "subject"
+    async def query(self, statement: str, *arguments: Any) -> list[Any]:
+        """Rows of the gate's database, across all schemas."""
         connection = await asyncpg.connect(self.dsn)
         try:
-            return await connection.fetchval(
-                f"select count(*) from cleaner.{table} where $1::text is null or {column} = $1", subject
-            )
+            return await connection.fetch(statement, *arguments)
         finally:
             await connection.close()
 
-    async def until(self, condition: Callable[[], Awaitable[bool]], timeout_seconds: float = 60) -> None:
+    async def value(self, statement: str, *arguments: Any) -> Any:
+        """The first column of the first row."""
+        rows = await self.query(statement, *arguments)
+        return rows[0][0] if rows else None
+
+    async def starts(self, event_id: UUID) -> dict[str, int]:
+        """How often each consumer began to handle an event."""
+        return await self._counted("gate_start", event_id)
+
+    async def effects(self, event_id: UUID) -> dict[str, int]:
+        """How often each consumer's effects of an event were committed."""
+        return await self._counted("gate_effect", event_id)
+
+    async def _counted(self, table: str, event_id: UUID) -> dict[str, int]:
+        statement = f"select consumer, count(*) as n from public.{table} where event_id = $1 group by 1"
+        return {row["consumer"]: row["n"] for row in await self.query(statement, event_id)}
+
+    async def until(self, condition: Callable[[], Awaitable[Any]], timeout_seconds: float = 60) -> Any:
         """Wait for something to become true."""
-        async with asyncio.timeout(timeout_seconds):
-            while not await condition():  # noqa: ASYNC110 the condition lies in another process
-                await asyncio.sleep(0.1)
+        return await eventually(condition, seconds=timeout_seconds, every=0.1)
+
+    async def close(self) -> None:
+        """End every replica."""
+        for replica in self.running:
+            await replica.kill()
 
 
-async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> set[int]:
-    await consumer._client.force_metadata_update()
-    return consumer.partitions_for_topic(topic) or set()
+def hairnet(revision: int = 1) -> WorkflowChanged:
+    """What the console says when somebody edits the file: every service hears it."""
+    definition = load_workflow(REPOSITORY / "deploy" / "workflows" / "hairnet.yaml").model_dump(mode="json")
+    return WorkflowChanged(workflow="hairnet", revision=revision, definition=definition, changed_by="gate")
+
+
+def picture(seed: int) -> bytes:
+    """A JPEG like no other: sharp, of middle brightness, 160 x 120."""
+    noise = np.random.default_rng(seed).integers(0, 255, (12, 16, 3), dtype=np.uint8)
+    return cv2.imencode(".jpg", cv2.resize(noise, (160, 120), interpolation=cv2.INTER_NEAREST))[1].tobytes()
+
+
+async def post_snapshot(http: httpx.AsyncClient, name: str, seed: int) -> httpx.Response:
+    """Send a picture to ingest as a camera does."""
+    metadata = f'{{"snapshot_id": "{name}", "camera_id": "line-{seed % 3}", "workflow": "hairnet"}}'
+    return await http.post("/v1/snapshots", files={"image": picture(seed)}, data={"metadata": metadata})

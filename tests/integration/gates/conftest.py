@@ -6,32 +6,33 @@ from typing import Any
 
 import asyncpg
 import pytest
-from aiokafka import AIOKafkaProducer
 
+from libs.common import objects
 from libs.common.kafka import event_topics, provision
 from libs.common.settings import CommonSettings
 from libs.local.stack import LocalStack
-from tests.support import gate_service
-from tests.support.gates import Gate
+from tests.support.gates import SERVICES, Gate
+from tests.support.service_process import bus_on
+from tests.support.unprotected import TABLES
 
 
 @pytest.fixture
 async def gate(
     stack: LocalStack, database: Any, environment: dict[str, str], settings: CommonSettings, tmp_path: Path
 ) -> AsyncIterator[Gate]:
-    """A fresh database, empty topics as far as this consumer is concerned, and no process left behind."""
-    await database.migrate("cleaner")
+    """A fresh database with every service's schema, topics that exist, and no process left behind."""
+    await database.migrate(*SERVICES)
     connection = await asyncpg.connect(database.dsn)
-    await connection.execute(gate_service.TABLES)
+    await connection.execute(TABLES)
     await connection.close()
-    producer = AIOKafkaProducer(bootstrap_servers=stack.kafka_bootstrap)
-    await producer.start()
-    made = Gate(stack, database.dsn, environment, tmp_path, producer)
     await provision(settings, event_topics())
-    await made.begin_at_the_end()
-    try:
-        yield made
-    finally:
-        for process in made.running:
-            await process.kill()
-        await producer.stop()
+    await objects.connect(settings).ensure_bucket()
+    workflows = tmp_path / "workflows"
+    workflows.mkdir()
+    quick = {"RETRY_BASE_SECONDS": "0.3", "WORKFLOWS_FOLDER": str(workflows), "TRAINER_WORK_FOLDER": str(tmp_path / "w")}
+    async with bus_on(stack.kafka_bootstrap) as bus:
+        made = Gate(stack, database.dsn, environment | quick, tmp_path, bus)
+        try:
+            yield made
+        finally:
+            await made.close()

@@ -1,0 +1,93 @@
+"""`python -m tests.support.unprotected cleaner`: a real service, watched, slowed down or with protections taken away.
+
+Switches come by the environment (`Switches`). Watched, every handler's transaction leaves a row in `public.gate_start`
+(when it begins) and one in `public.gate_effect` (if it commits): a doubled effect is a doubled row.
+"""
+
+import asyncio
+import os
+import runpy
+import sys
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from faststream.kafka import KafkaBroker
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from libs.common import inbox, kafka
+from libs.common.envelope import Envelope
+from libs.common.postgres import Connection
+from tests.support.protections import DEATHS, take_away
+
+TABLES = """
+    create table if not exists public.gate_start (consumer text, topic text, event_id uuid, pid int);
+    create table if not exists public.gate_effect (consumer text, topic text, event_id uuid, pid int);
+    grant all on public.gate_start, public.gate_effect to public
+"""
+
+
+class Switches(BaseSettings):
+    """What a gate asks of a service. `hold` is a file: the service connects to the bus once it exists. Handlers of the
+    topic `fail` always fail, in the middle of their transaction."""
+
+    model_config = SettingsConfigDict(env_prefix="GATE_", env_ignore_empty=True)
+
+    without: list[str] = Field(default_factory=list)
+    die: str | None = None
+    watch: bool = False
+    seconds: float = 0.0
+    fail: str = ""
+    session_seconds: int = 6
+    hold: Path | None = None
+    database_url: str = Field(default="", validation_alias="DATABASE_URL")
+
+
+def watch(switches: Switches) -> None:
+    """Make every handler slow and countable."""
+    claim = inbox.claim
+
+    async def watched(connection: Connection, consumer: str, envelope: Envelope) -> None:
+        note = (consumer, envelope.topic, envelope.event_id, os.getpid())
+        outside = await asyncpg.connect(switches.database_url)
+        await outside.execute("insert into public.gate_start values ($1, $2, $3, $4)", *note)
+        await outside.close()
+        await asyncio.sleep(switches.seconds)
+        await claim(connection, consumer, envelope)
+        if envelope.topic == switches.fail:
+            raise RuntimeError("this handler always fails")
+        await connection.execute("insert into public.gate_effect values ($1, $2, $3, $4)", *note)
+
+    inbox.claim = watched
+
+
+def hold(until: Path) -> None:
+    """Join the bus later, at once and fully loaded."""
+    start = KafkaBroker.start
+
+    async def held(self: Any) -> None:
+        until.with_suffix(f".{os.getpid()}").touch()
+        while not until.exists():  # noqa: ASYNC110, ASYNC240 another process touches it
+            await asyncio.sleep(0.02)
+        await start(self)
+
+    KafkaBroker.start = held  # type: ignore[method-assign]
+
+
+def main() -> None:
+    """Run the service named on the command line until it is stopped or killed."""
+    switches = Switches()
+    kafka.SESSION_SECONDS = switches.session_seconds  # a killed member is missed soon
+    take_away(switches.without)
+    if switches.watch:
+        watch(switches)
+    if switches.die:
+        DEATHS[switches.die](setattr)
+    if switches.hold:
+        hold(switches.hold)
+    runpy.run_module(sys.argv[1], run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()
