@@ -16,13 +16,13 @@ from faststream.kafka.prometheus import KafkaPrometheusMiddleware
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
 from libs.common.events import Event, all_events
-from libs.common.retry import Parking, dlq_topic, lenient_parser, middleware_for, retry_topic
+from libs.common.retry import LARGEST_VALUE, Parking, dlq_topic, lenient_parser, middleware_for, retry_topic
 from libs.common.settings import CommonSettings
 from libs.common.telemetry import REGISTRY
 
 WIDE = ("snapshot.", "clip.", "sample.")
-# A parked message is the message and a few headers more: what the origin's topic took must fit here too.
-LARGEST_PARKED = 2 << 20
+# A parked message is the message and a few headers more.
+LARGEST_PARKED = LARGEST_VALUE + (1 << 20)
 PARKED_RETENTION_MS = str(30 * 24 * 3600 * 1000)
 DRAIN_SECONDS = 25.0
 REBALANCE_SECONDS = 60

@@ -31,6 +31,8 @@ from libs.common.postgres import Connection, Pool
 log = structlog.get_logger()
 MAXIMUM_DELAY_SECONDS = 900.0
 ERROR_TEXT = 2000
+# Parked with its value. What is larger once unpacked (no event is) stays where it is; its dead letter tells where.
+LARGEST_VALUE = 4 << 20
 PAUSE_SECONDS = 5.0
 
 
@@ -103,7 +105,8 @@ class Parking:
         """A retry row, or a dead letter when trying again cannot help or was tried often enough."""
         envelope = envelope_of(record)
         attempt = envelope.attempt + 1
-        dead = is_permanent(error) or attempt >= self.attempts
+        too_large = len(record.value or b"") > LARGEST_VALUE
+        dead = is_permanent(error) or attempt >= self.attempts or too_large
         partition = (record.topic, record.partition)
         if dead:
             self._require_closed(partition, envelope)
@@ -142,13 +145,15 @@ class Parking:
     ) -> None:
         name = dlq_topic if dead else retry_topic
         delay = retry_delay(attempt - 1, base_seconds=self.base_seconds, jitter=random.uniform(-1, 1))
+        headers = parked_headers(record, envelope, attempt=attempt, consumer=self.consumer, error=error)
+        fits = len(record.value or b"") <= LARGEST_VALUE
         await outbox.insert(
             connection,
             event_id=envelope.event_id,
             topic=name(envelope.topic, self.consumer),
             key=record.key or b"",
-            headers=parked_headers(record, envelope, attempt=attempt, consumer=self.consumer, error=error),
-            value=record.value,
+            headers=headers if fits else headers | {"x-value-left-at-origin": f"{len(record.value or b'')} bytes"},
+            value=record.value if fits else None,
             available_at=None if dead else datetime.now(UTC) + delay,
             renew=True,
         )
