@@ -82,8 +82,8 @@ def test_a_camera_takes_over_the_promoted_model_and_sees_what_the_evaluator_sees
         dataset={"build_after_samples": 44, "minimum_samples": 44, "debounce_seconds": 1},
         training={"hyperparameters": QUICK}, gate={"minimum": {"map50": 0.0}}, promotion="manual",
     )  # fmt: skip
-    waiting = system.until("the workflow is known", lambda: _ask_for_a_run(system), 30)
-    waits = system.until("the run waits", lambda: system.camloop("why", waiting)["waits_for"], 30)
+    waiting = system.until("the workflow is known", lambda: _ask_for_a_run(system), 90)
+    waits = system.until("the run waits", lambda: system.camloop("why", waiting)["waits_for"], 90)
     assert "first dataset version" in waits
 
     folder = tmp_path / "shots"

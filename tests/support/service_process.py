@@ -117,7 +117,7 @@ async def bus_on(bootstrap: str) -> AsyncIterator[Bus]:
         await producer.stop()
 
 
-async def eventually(look: Callable[[], Any], *, seconds: float = 30, every: float = 0.2) -> Any:
+async def eventually(look: Callable[[], Any], *, seconds: float = 90, every: float = 0.2) -> Any:
     """Await `look()` until it gives something."""
     # By the clock between looks: aiokafka swallows the cancellation of asyncio.timeout.
     end = time.monotonic() + seconds

@@ -49,7 +49,7 @@ class Listener:
     def values(self, topic: str | None = None) -> list[bytes]:
         return [record.value for record in self.records if topic in (None, record.topic)]
 
-    async def until(self, condition: Callable[[], bool], timeout_seconds: float = 20) -> None:
+    async def until(self, condition: Callable[[], bool], timeout_seconds: float = 60) -> None:
         async with asyncio.timeout(timeout_seconds):
             while not condition():  # noqa: ASYNC110
                 await asyncio.sleep(0.01)

@@ -66,7 +66,7 @@ async def running(dsn: str, publisher: Any, *, delay: float = 0, **options: Any)
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def until(condition: Callable[[], Any], timeout_seconds: float = 15) -> None:
+async def until(condition: Callable[[], Any], timeout_seconds: float = 60) -> None:
     async with asyncio.timeout(timeout_seconds):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.005)

@@ -178,7 +178,7 @@ async def _play(settings: CommonSettings, handled: Handled) -> Story:
     ready = await _ready(settings)
     producer = AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap_servers)
     reader = AIOKafkaConsumer(DLQ, bootstrap_servers=settings.kafka_bootstrap_servers, auto_offset_reset="earliest")
-    async with producer, reader, asyncio.timeout(25):
+    async with producer, reader, asyncio.timeout(120):
         offsets = {
             name: (await producer.send_and_wait(TOPIC, value, key=b"k", headers=headers)).offset
             for name, (value, headers) in MESSAGES.items()
@@ -256,7 +256,7 @@ async def test_null_and_undecodable_headers_survive_parking(story: Story) -> Non
 
 async def test_the_outbox_is_empty_and_the_service_is_ready(story: Story) -> None:
     connection = await asyncpg.connect(story.dsn)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while await connection.fetchval("select count(*) from cleaner.outbox"):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     await connection.close()

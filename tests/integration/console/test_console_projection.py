@@ -88,7 +88,7 @@ async def test_positions_come_in_the_order_of_commit(console) -> None:
                 last = event.seq
                 seen.append(event.event_id)
 
-    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(90), asyncio.TaskGroup() as group:
         group.create_task(read())
         for part in range(4):
             group.create_task(console.hear(*facts[part::4]))

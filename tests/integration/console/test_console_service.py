@@ -102,7 +102,7 @@ async def stream_resumes(world: World, workflow: str) -> None:
 
 async def read_stream(world: World, number: int, *, headers: dict[str, str] | None = None, **query: str) -> list[dict]:
     found: list[dict] = []
-    async with asyncio.timeout(20), world.http.stream("GET", "/api/stream", params=query, headers=headers) as answer:
+    async with asyncio.timeout(60), world.http.stream("GET", "/api/stream", params=query, headers=headers) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
         async for line in answer.aiter_lines():
             if line.startswith("data:"):

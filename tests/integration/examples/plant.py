@@ -211,7 +211,7 @@ class RunningCamera:
         self.process.stdout.close()
 
 
-def wait_until(condition: Callable[[], object], *, seconds: float = 20) -> None:
+def wait_until(condition: Callable[[], object], *, seconds: float = 60) -> None:
     """Returns as soon as the condition holds; fails when it does not in time."""
     end = time.monotonic() + seconds
     while not condition():

@@ -42,7 +42,7 @@ async def publish(stack, topic, value, **options):
 
 async def first_value(stack, topic):
     consumer = AIOKafkaConsumer(topic, bootstrap_servers=stack.kafka_bootstrap, auto_offset_reset="earliest")
-    async with consumer, asyncio.timeout(20):
+    async with consumer, asyncio.timeout(60):
         return (await consumer.getone()).value
 
 

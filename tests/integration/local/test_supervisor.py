@@ -30,7 +30,7 @@ def process_state(folder, name):
     return next(process for process in read_state(folder).processes if process.name == name)
 
 
-def wait_for(what, seconds=20):
+def wait_for(what, seconds=60):
     deadline = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < deadline, "did not happen in time"

@@ -43,7 +43,7 @@ async def trainer(
     yield service
     stop.set()
     await asyncio.wait_for(service, 60)
-    await gone(trainer_settings.work_folder, 5)
+    await gone(trainer_settings.work_folder, 60)
 
 
 async def test_from_a_request_to_a_model(

@@ -64,7 +64,7 @@ async def gate(database: Any, trainer_environment: dict[str, str], tmp_path: Pat
         await trainer.kill()
     for pid in training_children(made.work_folder):  # they would end by themselves: a test below waits for one
         os.kill(pid, signal.SIGKILL)
-    await gone(made.work_folder, 5)
+    await gone(made.work_folder, 60)
 
 
 async def _a_run(neighbours: Neighbours, store: S3Objects, name: str, folder: Path, *, epochs: int) -> UUID:
