@@ -180,7 +180,11 @@ class Relay:
         """Publish what is ready, wait for every ack, delete it; return how many."""
         rows = await connection.fetch(SELECT_READY, BATCH)
         if rows:
-            await self._publish(rows)
+            try:
+                await self._publish(rows)
+            except (OSError, TimeoutError, KafkaError):
+                await self._measure(connection)  # while nothing gets out, the age must be seen to grow
+                raise
             await connection.execute("delete from outbox where seq = any($1)", [row["seq"] for row in rows])
             telemetry.outbox_published.labels(self.service).inc(len(rows))
         await self._measure(connection)
