@@ -25,28 +25,36 @@ from libs.local.state import StackState, read_state
 from libs.local.supervisor import Supervisor
 
 app = typer.Typer()
+CONTAINER_SECRETS = ("POSTGRES_PASSWORD", "SEAWEEDFS_ACCESS_KEY", "SEAWEEDFS_SECRET_KEY", "GRAFANA_ADMIN_PASSWORD")
 COLOURS = {"ready": "green", "failed": "red", "restarting": "yellow", "unready": "yellow"}
 
 
 @app.command()
-def init(as_json: Json = False) -> None:
+def init(
+    containers: Annotated[
+        bool, typer.Option("--containers", help="Also the secrets that docker-compose.yml asks for.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Write a .env with generated secrets; what it has already stays."""
-    created = ensure_secrets()
+    created = ensure_secrets(*(CONTAINER_SECRETS if containers else ()))
     answer({"file": str(env_file()), "created": created}, as_json=as_json,
            text=f"{env_file()}: {'generated ' + ', '.join(created) if created else 'nothing to add'}")  # fmt: skip
 
 
-def ensure_secrets() -> list[str]:
+def ensure_secrets(*more: str) -> list[str]:
     """Add the secrets that are missing; returns their names. No setting has a working default secret."""
     path = env_file()
     known = dotenv_values(path) if path.exists() else {}
-    if known.get("CAMLOOP_ADMIN_TOKEN"):
+    missing = [name for name in ("CAMLOOP_ADMIN_TOKEN", *more) if not known.get(name)]
+    if not missing:
         return []
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     separator = "" if not text or text.endswith("\n") else "\n"
     path.touch(mode=0o600)
-    path.write_text(f"{text}{separator}CAMLOOP_ADMIN_TOKEN={secrets.token_urlsafe(32)}\n", encoding="utf-8")
-    return ["CAMLOOP_ADMIN_TOKEN"]
+    lines = "".join(f"{name}={secrets.token_urlsafe(32)}\n" for name in missing)
+    path.write_text(text + separator + lines, encoding="utf-8")
+    return missing
 
 
 def load_settings() -> tuple[LocalSettings, str]:
