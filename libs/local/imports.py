@@ -13,8 +13,8 @@ from typing import Literal
 from libs.local.sending import Outgoing, stable_snapshot_id
 from libs.vision.formats.coco import read_coco
 from libs.vision.formats.csv_file import TABLE, read_csv
-from libs.vision.formats.files import read_text
-from libs.vision.formats.items import LabelledImage
+from libs.vision.formats.files import LARGEST_TABLE, inside, read_text, spoken
+from libs.vision.formats.items import FormatError, LabelledImage
 from libs.vision.formats.voc import read_voc
 from libs.vision.formats.yolo import read_yolo
 
@@ -114,7 +114,7 @@ def source_groups(root: Path) -> dict[str, str]:
     """What groups.csv, or a column of annotations.csv, says about which files were made from the same picture."""
     folder = root if root.is_dir() else root.parent
     for table in (folder / "groups.csv", folder / TABLE):
-        if table.is_file() and (groups := _read_groups(table)):
+        if table.is_file() and (groups := _read_groups(inside(folder.resolve(), table))):
             return groups
     return {}
 
@@ -124,12 +124,15 @@ def source_group(root: Path, path: Path, groups: Mapping[str, str]) -> str:
     relative = path.relative_to(root) if path.is_relative_to(root) else Path(path.name)
     stated = groups.get(relative.as_posix()) or groups.get(path.name)
     roboflow = _ROBOFLOW.match(path.stem)
-    own = stated or (roboflow["source"] if roboflow else relative.with_suffix("").as_posix())
-    return f"{root.name}/{own}"
+    own = stated or spoken(Path(roboflow["source"]) if roboflow else relative.with_suffix(""))
+    return f"{spoken(Path(root.name))}/{own}"
 
 
 def _read_groups(table: Path) -> dict[str, str]:
-    rows = list(csv.DictReader(read_text(table).splitlines()))
+    try:
+        rows = list(csv.DictReader(read_text(table, at_most=LARGEST_TABLE).splitlines()))
+    except csv.Error as error:
+        raise FormatError(f"{table} is not a CSV table: {error}") from error
     column = next((name for name in _GROUP_COLUMNS if rows and name in rows[0]), None)
     if column is None or "file" not in rows[0]:
         return {}
@@ -156,7 +159,7 @@ def _outgoing(image: LabelledImage, plan: Plan, groups: Mapping[str, str]) -> Ou
 
 def _name(root: Path, path: Path) -> str:
     folder = root.resolve()
-    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
+    return spoken(path.relative_to(folder) if path.is_relative_to(folder) else Path(path.name))
 
 
 def _plain(text: str) -> str:

@@ -19,7 +19,7 @@ Json = Annotated[bool, typer.Option("--json", help="Answer as JSON, for programs
 def answer(values: Any, *, as_json: bool, text: str | Table | None = None) -> None:
     """Print `values` as JSON, or `text` for people (the values themselves if there is none)."""
     if as_json:
-        sys.stdout.write(json.dumps(values, ensure_ascii=False, indent=2, default=str) + "\n")
+        sys.stdout.write(printable(json.dumps(values, ensure_ascii=False, indent=2, default=str)) + "\n")
     elif text is not None:
         screen.print(text)
     else:
@@ -38,9 +38,14 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: st
 def fail(what: str, *, as_json: bool = False, code: int = 1) -> NoReturn:
     """Say what went wrong and what to do, on stderr, and end with `code`."""
     if as_json:
-        sys.stdout.write(json.dumps({"error": what}, ensure_ascii=False) + "\n")
-    errors.print(f"error: {what}", style="red", markup=False)
+        sys.stdout.write(printable(json.dumps({"error": what}, ensure_ascii=False)) + "\n")
+    errors.print(f"error: {printable(what)}", style="red", markup=False)
     raise typer.Exit(code)
+
+
+def printable(text: str) -> str:
+    """Text any terminal takes: a file name may hold bytes that are no characters."""
+    return text.encode(errors="replace").decode()
 
 
 def pairs(values: Mapping[Any, object]) -> str:

@@ -10,7 +10,7 @@ from typing import Any, cast
 from pydantic import JsonValue
 
 from libs.local.sending import Outgoing
-from libs.vision.formats.files import existing_folder, image_files
+from libs.vision.formats.files import existing_folder, image_files, spoken
 
 
 class BadSidecar(ValueError):
@@ -38,14 +38,14 @@ def snapshot_of_file(path: Path, camera: Camera, *, labels: Path | None = None) 
     beside = path.with_name(f"{path.name}.json")
     known = read_labels(labels) if labels else read_labels(beside) if beside.is_file() else {}
     taken = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat()
-    return Outgoing(path.name, path.read_bytes, {"captured_at": taken} | known | camera.facts())
+    return Outgoing(spoken(Path(path.name)), path.read_bytes, {"captured_at": taken} | known | camera.facts())
 
 
 def read_labels(path: Path) -> dict[str, JsonValue]:
     """`{"annotations": [{"label", "box": [x1, y1, x2, y2]}], "captured_at", ...}`, or only the list of annotations."""
     try:
         content: Any = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise BadSidecar(f"{path} is not readable JSON: {error}") from error
     if isinstance(content, list):
         return {"annotations": cast("list[JsonValue]", content)}
@@ -64,6 +64,6 @@ def snapshots_of_folder(folder: Path, camera: Camera, *, on_bad: Callable[[str, 
         try:
             outgoing = snapshot_of_file(path, camera)
         except (BadSidecar, OSError) as error:
-            on_bad(path.name, str(error))
+            on_bad(spoken(Path(path.name)), str(error))
             continue
-        yield Outgoing(path.relative_to(root).as_posix(), outgoing.load, outgoing.facts)
+        yield Outgoing(spoken(path.relative_to(root)), outgoing.load, outgoing.facts)

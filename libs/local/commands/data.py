@@ -10,7 +10,7 @@ import typer
 from libs.local.connections import ingest as ingest_client
 from libs.local.definitions import workflow_named
 from libs.local.imports import READERS, Format, Import, Plan, camera_names, parse_mapping, prepare
-from libs.local.output import Json, answer, errors, fail, pairs
+from libs.local.output import Json, answer, errors, fail, pairs, printable
 from libs.local.progress import bar
 from libs.local.recordings import Camera, snapshot_of_file, snapshots_of_folder
 from libs.local.sending import Sent, send_all, send_snapshot
@@ -174,6 +174,6 @@ def _tell_import(found: Import, sent: Sent, *, as_json: bool) -> None:
 
 def _list(what: str, reasons: Any) -> None:
     for name, reason in list(reasons.items())[:_SHOWN]:
-        errors.print(f"{what}: {name}: {reason}", markup=False)
+        errors.print(printable(f"{what}: {name}: {reason}"), markup=False)
     if len(reasons) > _SHOWN:
         errors.print(f"{what}: and {len(reasons) - _SHOWN} more (--json lists all)", markup=False)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from libs.vision.boxes import Annotation, Box, box_area, clip_box, valid_box
-from libs.vision.formats.files import RefusedPath, inside
+from libs.vision.formats.files import LARGEST_IMAGE, RefusedPath, inside, read_bytes
 from libs.vision.formats.items import LabelledImage
 from libs.vision.sniffing import UndecodableImage, upright_size
 
@@ -38,7 +38,7 @@ def unusable(path: Path, problem: str, split: str | None = None) -> LabelledImag
 def image_size(root: Path, path: Path) -> tuple[int, int]:
     """Upright width and height. Raises RefusedPath or UndecodableImage."""
     try:
-        return upright_size(inside(root, path).read_bytes())
+        return upright_size(read_bytes(inside(root, path), at_most=LARGEST_IMAGE))
     except OSError as error:
         raise UndecodableImage(f"The file can't be read: {error}") from error
 

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from libs.vision.boxes import Annotation, Box, xywh_to_xyxy, xyxy_to_xywh
 from libs.vision.formats.checking import Candidate, Problem, labelled_image, unusable
-from libs.vision.formats.files import RefusedPath, decode_text, empty_folder, named_file, split_of
+from libs.vision.formats.files import LARGEST_TABLE, RefusedPath, empty_folder, named_file, read_text, split_of
 from libs.vision.formats.items import Exported, ExportItem, FormatError, LabelledImage
 from libs.vision.formats.placing import ImagePlacer
 
@@ -49,7 +49,7 @@ def _coco_or_none(file: Path) -> Record | None:
 
 def _content(file: Path) -> Record:
     try:
-        content: Any = json.loads(decode_text(file.read_bytes()))
+        content: Any = json.loads(read_text(file, at_most=LARGEST_TABLE))
     except (OSError, ValueError, RecursionError) as error:
         raise FormatError(f"{file} is not readable JSON: {error}") from error
     names = ("images", "annotations", "categories")
@@ -60,14 +60,16 @@ def _content(file: Path) -> Record:
 
 def _images(root: Path, file: Path, content: Record) -> Iterator[LabelledImage]:
     labels = {
-        str(each["id"]): str(each["name"]) for each in _records(content, "categories") if {"id", "name"} <= set(each)
+        _text(each["id"]): _text(each["name"])
+        for each in _records(content, "categories")
+        if {"id", "name"} <= set(each)
     }
     by_image: dict[str, list[Record]] = {}
     for each in _records(content, "annotations"):
-        by_image.setdefault(str(each.get("image_id")), []).append(each)
+        by_image.setdefault(_text(each.get("image_id")), []).append(each)
     split = _split_named(file) or split_of(root, file)
     for image in _records(content, "images"):
-        own = by_image.pop(str(image.get("id")), [])
+        own = by_image.pop(_text(image.get("id")), [])
         yield _read_image(root, file, image, [_candidate(each, labels) for each in own], split)
     for number, orphans in by_image.items():
         yield unusable(file, f"{len(orphans)} annotations belong to the image {number}, which is not listed", split)
@@ -86,9 +88,9 @@ def _read_image(
     root: Path, file: Path, image: Record, found: list[Candidate | Problem], split: str | None
 ) -> LabelledImage:
     try:
-        path = named_file(_folders(root, file, split), str(image.get("file_name", "")))
+        path = named_file(_folders(root, file, split), _text(image.get("file_name", "")))
     except RefusedPath as error:
-        return unusable(file, f"image {image.get('id')}: {error}", split)
+        return unusable(file, f"image {_text(image.get('id'))}: {error}", split)
     return labelled_image(root, path, found, split=split, declared=_declared(image))
 
 
@@ -104,22 +106,35 @@ def _declared(image: Record) -> tuple[int, int] | None:
 
 
 def _candidate(annotation: Record, labels: dict[str, str]) -> Candidate | Problem:
-    where = f"annotation {annotation.get('id')}"
-    category = str(annotation.get("category_id"))
+    where = f"annotation {_text(annotation.get('id'))}"
+    category = _text(annotation.get("category_id"))
     if category not in labels:
         return Problem(f"{where}: category {category} is unknown: left out")
     if annotation.get("iscrowd") == 1:
         return Problem(f"{where}: marks a crowd, not one object: left out")
     box = _box(annotation.get("bbox"))
     if box is None:
-        return Problem(f"{where}: {annotation.get('bbox')!r} is not a box of four numbers: left out")
+        return Problem(f"{where}: {_text(annotation.get('bbox'))} is not a box of four numbers: left out")
     return Candidate(labels[category], box, where)
+
+
+def _text(value: Any) -> str:
+    """Numbers and names as they are; of anything else only its beginning: it may be nested without end."""
+    if isinstance(value, str | int | float):
+        return str(value)
+    try:
+        return "None" if value is None else repr(value)[:80]
+    except RecursionError:
+        return f"a {type(value).__name__}"
 
 
 def _box(value: Any) -> Box | None:
     if not isinstance(value, list):
         return None
-    numbers = [float(each) for each in cast("list[Any]", value) if isinstance(each, int | float)]
+    try:
+        numbers = [float(each) for each in cast("list[Any]", value) if isinstance(each, int | float)]
+    except OverflowError:  # an integer of hundreds of digits
+        return None
     return xywh_to_xyxy((numbers[0], numbers[1], numbers[2], numbers[3])) if len(numbers) == 4 == len(value) else None
 
 

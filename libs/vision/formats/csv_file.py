@@ -7,10 +7,12 @@ from pathlib import Path
 from libs.vision.boxes import Box
 from libs.vision.formats.checking import Candidate, Problem, labelled_image, unusable
 from libs.vision.formats.files import (
+    LARGEST_TABLE,
     RefusedPath,
     empty_folder,
     existing_folder,
     image_files,
+    inside,
     named_file,
     read_text,
     split_of,
@@ -42,14 +44,15 @@ def read_csv(folder: Path | str) -> Iterator[LabelledImage]:
     that no row names is not labelled. Raises FormatError at once if the table or one of its columns is missing.
     """
     root = existing_folder(folder)
-    rows = _rows(root / TABLE)
+    rows = _rows(root)
     return _images(root, rows)
 
 
-def _rows(table: Path) -> list[tuple[int, Row]]:
+def _rows(root: Path) -> list[tuple[int, Row]]:
+    table = root / TABLE
     if not table.is_file():
         raise FormatError(f"There is no {table}: a CSV data set has {TABLE} and images/ in its folder")
-    lines = read_text(table).splitlines()
+    lines = read_text(inside(root, table), at_most=LARGEST_TABLE).splitlines()
     head = lines[0] if lines else ""
     reader = csv.reader(lines, delimiter=max(",;\t", key=head.count))
     try:
@@ -68,7 +71,7 @@ def _rows(table: Path) -> list[tuple[int, Row]]:
 def _images(root: Path, rows: list[tuple[int, Row]]) -> Iterator[LabelledImage]:
     by_file: dict[str, list[tuple[int, Row]]] = {}
     for line, row in rows:
-        by_file.setdefault(row["file"].strip(), []).append((line, row))
+        by_file.setdefault(row.get("file", "").strip(), []).append((line, row))
     named: set[Path] = set()
     for name, own in by_file.items():
         try:
@@ -107,7 +110,7 @@ def _parse(row: Row, where: str) -> Candidate | Problem:
     except (KeyError, ValueError):
         values = [row.get(name, "") for name in _NEEDED[2:]]
         return Problem(f"{where}: {values} are not four numbers: left out")
-    return Candidate(row["label"].strip(), box, where)
+    return Candidate(row.get("label", "").strip(), box, where)
 
 
 def write_csv(items: Iterable[ExportItem], folder: Path | str) -> Exported:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -11,8 +12,14 @@ IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 _SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
 
+LARGEST_IMAGE = 64 << 20
+LARGEST_LABEL_FILE = 16 << 20
+LARGEST_TABLE = 1 << 30
+"""Bytes. One file of a data set must not take all memory: what has more is a mistake, or meant to harm."""
+
+
 class RefusedPath(ValueError):
-    """A path that leads outside the data set's folder, or that is none."""
+    """A path that leads outside the data set's folder, that is none, or that holds more than anybody would read."""
 
 
 class AbsentFile(RefusedPath):
@@ -45,12 +52,15 @@ def named_file(folders: list[Path], name: str) -> Path:
     It may be a link that leads out: `inside` tells when it is opened.
     """
     parts = PurePosixPath(name.replace("\\", "/"))
-    if not name.strip() or parts.is_absolute() or ".." in parts.parts or ":" in parts.parts[0] or "\0" in name:
-        raise RefusedPath(f"the file name {name!r} is not a path inside the data set: refused")
-    for folder in folders:
-        if (folder / parts).is_file():
-            return folder / parts
-    raise AbsentFile(f"the file {name!r} is not in the data set")
+    if not parts.parts or parts.is_absolute() or ".." in parts.parts or ":" in parts.parts[0] or "\0" in name:
+        raise RefusedPath(f"the file name {name[:200]!r} is not a path inside the data set: refused")
+    try:
+        found = next((folder / parts for folder in folders if (folder / parts).is_file()), None)
+    except OSError as error:  # longer than any name may be
+        raise RefusedPath(f"the file name {name[:200]!r} is no usable name: {error.strerror}") from error
+    if found is None:
+        raise AbsentFile(f"the file {name[:200]!r} is not in the data set")
+    return found
 
 
 def image_files(root: Path) -> Iterator[Path]:
@@ -68,9 +78,27 @@ def split_of(root: Path, path: Path) -> str | None:
     return next((_SPLITS[part.lower()] for part in reversed(parts) if part.lower() in _SPLITS), None)
 
 
-def read_text(path: Path) -> str:
-    """A text file in UTF-8 (with or without mark), UTF-16 with its mark, GBK or, failing these, Latin-1. Raises OSError."""
-    return decode_text(path.read_bytes())
+def read_bytes(path: Path, *, at_most: int) -> bytes:
+    """A plain file's bytes. Raises RefusedPath for a pipe or a device, or for more bytes than `at_most`; OSError."""
+    about = path.stat()
+    if not stat.S_ISREG(about.st_mode):
+        raise RefusedPath(f"{path.name!r} is no plain file: refused")
+    if about.st_size > at_most:
+        raise RefusedPath(f"{path.name!r} has {about.st_size} bytes, more than the {at_most} that are read: refused")
+    return path.read_bytes()
+
+
+def read_text(path: Path, *, at_most: int = LARGEST_LABEL_FILE) -> str:
+    """A text file in UTF-8 (with or without mark), UTF-16 with its mark, GBK or, failing these, Latin-1.
+
+    Raises OSError, or RefusedPath as `read_bytes`.
+    """
+    return decode_text(read_bytes(path, at_most=at_most))
+
+
+def spoken(path: Path) -> str:
+    """A path as text: names that are no UTF-8 (archives packed on Chinese Windows) are read as label files are."""
+    return decode_text(os.fsencode(path.as_posix()))
 
 
 def decode_text(data: bytes) -> str:

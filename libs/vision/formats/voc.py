@@ -9,12 +9,15 @@ from libs.vision.boxes import Box
 from libs.vision.formats.checking import Candidate, Problem, labelled_image, unusable
 from libs.vision.formats.files import (
     IMAGE_SUFFIXES,
+    LARGEST_LABEL_FILE,
     AbsentFile,
     RefusedPath,
+    decode_text,
     existing_folder,
     image_files,
     inside,
     named_file,
+    read_bytes,
     read_text,
     split_of,
 )
@@ -54,7 +57,8 @@ def _splits(root: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     for split in ("train", "val", "test"):
         for listed in sorted(root.rglob(f"ImageSets/Main/{split}.txt")):
-            found.update({line.split()[0]: split for line in read_text(listed).splitlines() if line.strip()})
+            lines = read_text(inside(root, listed)).splitlines()
+            found.update({line.split()[0]: split for line in lines if line.strip()})
     return found
 
 
@@ -71,18 +75,18 @@ def _read_description(root: Path, description: Path, splits: dict[str, str]) -> 
 
 
 def _parsed(path: Path) -> ElementTree.Element:
-    data = path.read_bytes()
-    if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
+    data = read_bytes(path, at_most=LARGEST_LABEL_FILE)
+    text = decode_text(data)  # in UTF-16 the words look different
+    if "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise _UnreadableXml("declares a document type, which label files have no use for: refused")
     try:
         return ElementTree.fromstring(data)
     except (ElementTree.ParseError, ValueError):
-        return _parsed_again(path)
+        return _parsed_again(text)
 
 
-def _parsed_again(path: Path) -> ElementTree.Element:
+def _parsed_again(text: str) -> ElementTree.Element:
     """Some tools write Latin-1 or GBK and declare UTF-8, or nothing."""
-    text = read_text(path)
     if text.lstrip().startswith("<?xml"):
         text = text.split("?>", 1)[-1]
     try:

@@ -38,11 +38,11 @@ def read_yolo(folder: Path | str, classes: Sequence[str] | None = None) -> Itera
 
 def _class_names(root: Path) -> list[str]:
     for path in [root / "data.yaml", *sorted({*root.glob("*.yaml"), *root.glob("*.yml")})]:
-        if path.is_file() and (names := _yaml_names(path)):
+        if path.is_file() and (names := _yaml_names(inside(root, path))):
             return names
     for path in (root / name for name in _LISTS):
         if path.is_file():
-            return [line.strip() for line in read_text(path).splitlines() if line.strip()]
+            return [line.strip() for line in read_text(inside(root, path)).splitlines() if line.strip()]
     raise FormatError(
         f"No class names in {root}: add data.yaml with `names` or classes.txt, or name the classes yourself"
     )
@@ -51,17 +51,24 @@ def _class_names(root: Path) -> list[str]:
 def _yaml_names(path: Path) -> list[str]:
     try:
         content: Any = yaml.safe_load(read_text(path))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date that is none
         raise FormatError(f"{path} is not valid YAML: {error}") from error
     names: Any = cast("dict[Any, Any]", content).get("names") if isinstance(content, dict) else None
     if isinstance(names, list):
-        return [str(name) for name in cast("list[Any]", names)]
+        return [_name(path, name) for name in cast("list[Any]", names)]
     if not isinstance(names, dict):
         return []
-    by_index = {str(key): str(name) for key, name in cast("dict[Any, Any]", names).items()}
+    by_index = {str(key): _name(path, name) for key, name in cast("dict[Any, Any]", names).items()}
     if sorted(by_index) != sorted(str(each) for each in range(len(by_index))):
         raise FormatError(f"{path} numbers its classes {sorted(by_index)}: they must count from 0 without a gap")
     return [by_index[str(each)] for each in range(len(by_index))]
+
+
+def _name(path: Path, name: Any) -> str:
+    # A list of lists of aliases is a few bytes here and gigabytes as text.
+    if not isinstance(name, str | int | float):
+        raise FormatError(f"{path} names a class by a {type(name).__name__}: `names` holds words only")
+    return str(name)
 
 
 def _read_image(root: Path, path: Path, names: list[str]) -> LabelledImage:
