@@ -58,6 +58,12 @@ class Detection(Body):
     track_id: int | None = None
 
 
+MAXIMUM_BOXES = 2000
+"""On one picture: the densest scenes have some hundred; more is a detector gone wild, and no event could carry it."""
+Annotations = Annotated[tuple[Annotation, ...], Field(max_length=MAXIMUM_BOXES)]
+Detections = Annotated[tuple[Detection, ...], Field(max_length=MAXIMUM_BOXES)]
+
+
 class ModelRef(Body):
     """A model version."""
 
@@ -129,9 +135,9 @@ class SnapshotCaptured(Event):
     image: Media
     workflow: Name | None = None
     violation_type: str | None = None
-    detections: tuple[Detection, ...] | None = None
+    detections: Detections | None = None
     detected_by: ModelRef | None = None
-    annotations: tuple[Annotation, ...] | None = None
+    annotations: Annotations | None = None
     zone_events: tuple[dict[str, JsonValue], ...] | None = None
     source_group: str | None = None
 
@@ -197,7 +203,7 @@ class ReviewSubmitted(Event):
     key_field: ClassVar[str] = "sample_id"
     sample_id: UUID
     decision: Literal["approve", "reject", "skip"]
-    annotations: tuple[Annotation, ...] = ()
+    annotations: Annotations = ()
     based_on_revision: int
     reviewer: str
     comment: str | None = None

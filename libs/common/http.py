@@ -81,12 +81,19 @@ def speak_problems(app: FastAPI) -> None:
 
     for kind in (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError):
         app.add_exception_handler(kind, _unreachable)
+    app.add_exception_handler(asyncpg.DataError, _unstorable)
     app.add_exception_handler(Exception, _bug)
 
 
 async def _unreachable(_: Request, error: Exception) -> JSONResponse:
     log.warning("request_failed", error=str(error) or type(error).__name__)
     return problem_response(503, "Unavailable", "Something this service needs cannot be reached: try again later")
+
+
+async def _unstorable(_: Request, error: Exception) -> JSONResponse:
+    # Too large a number, U+0000 in a text: the value is wrong, not this service.
+    log.warning("request_refused", error=str(error))
+    return problem_response(422, "Invalid request", f"A value can't be stored: {error}. Correct it and send it again")
 
 
 async def _bug(_: Request, error: Exception) -> JSONResponse:

@@ -13,9 +13,12 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from json import JSONDecodeError
 from typing import Any
+from uuid import UUID
 
+import asyncpg
 import structlog
 from aiokafka import ConsumerRecord
 from fast_depends.exceptions import ValidationError as DependsValidationError
@@ -24,7 +27,7 @@ from faststream.exceptions import HandlerException, StopConsume
 from pydantic import ValidationError
 
 from libs.common import outbox, telemetry
-from libs.common.envelope import Envelope, origin_topic, read_envelope
+from libs.common.envelope import Envelope, origin_topic, read_envelope, stable_id
 from libs.common.errors import AlreadyHandled, Permanent
 from libs.common.postgres import Connection, Pool
 
@@ -50,7 +53,13 @@ def is_permanent(error: BaseException) -> bool:
     """True when the same bytes will fail for ever."""
     return isinstance(
         error,
-        Permanent | ValidationError | DependsValidationError | JSONDecodeError | UnicodeDecodeError | RecursionError,
+        Permanent
+        | ValidationError
+        | DependsValidationError
+        | JSONDecodeError
+        | UnicodeDecodeError
+        | RecursionError
+        | asyncpg.DataError,  # a value no column takes: too large a number, U+0000 in a text
     )
 
 
@@ -149,7 +158,7 @@ class Parking:
         fits = len(record.value or b"") <= LARGEST_VALUE
         await outbox.insert(
             connection,
-            event_id=envelope.event_id,
+            event_id=parked_id(envelope, record.value),
             topic=name(envelope.topic, self.consumer),
             key=record.key or b"",
             headers=headers if fits else headers | {"x-value-left-at-origin": f"{len(record.value or b'')} bytes"},
@@ -162,6 +171,11 @@ class Parking:
         """A message went through: the partition is healthy."""
         self.breaker.record((record.topic, record.partition), dead=False)
         telemetry.breaker_open.labels(self.consumer).set(1 if self.breaker.any_open else 0)
+
+
+def parked_id(envelope: Envelope, value: bytes | None) -> UUID:
+    """Of the outbox row: the same message renews its row, another one under the same event id never takes it away."""
+    return stable_id("parked", envelope.event_id, sha256(value or b"").hexdigest())
 
 
 def envelope_of(record: "ConsumerRecord[bytes, bytes]") -> Envelope:

@@ -178,7 +178,7 @@ def load_workflow(path: Path) -> Workflow:
         definition = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise Permanent(f"{path} cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: no UTF-8, or a date that is none
         raise Permanent(f"{path} is no YAML: {error}") from error
     workflow = parse_workflow(definition, origin=str(path))
     if workflow.name != path.stem:

@@ -1,6 +1,7 @@
 """What the cleaner does with each event it hears: fetch, decide, store, announce."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Annotated
 
 import structlog
@@ -17,7 +18,15 @@ from libs.common.postgres import Connection
 from libs.common.warm_child import WarmChild
 from libs.common.workflows import Workflow
 from services.cleaner.domain.reviews import rule_on
-from services.cleaner.domain.samples import Sample, Seen, Unreadable, announcement, new_sample, sample_id_of
+from services.cleaner.domain.samples import (
+    Sample,
+    Seen,
+    Unreadable,
+    announcement,
+    check_clock,
+    new_sample,
+    sample_id_of,
+)
 from services.cleaner.domain.verdicts import Rejected, judge, unusable, with_verdict
 from services.cleaner.settings import Settings
 from services.cleaner.store import CleanerStore
@@ -39,6 +48,24 @@ async def clean_snapshot(
     decoder: Annotated[WarmChild, Context()],
 ) -> None:
     """The snapshot becomes a sample, with a verdict, in every workflow it belongs to."""
+    check_clock(event.captured_at, datetime.now(UTC))
+    try:
+        await clean_once(event, envelope, store, objects, configuration, settings, decoder)
+    except AlreadyHandled:
+        await store.check_known(event)
+        raise
+
+
+async def clean_once(
+    event: SnapshotCaptured,
+    envelope: Envelope,
+    store: CleanerStore,
+    objects: Objects,
+    configuration: Configuration,
+    settings: Settings,
+    decoder: WarmChild,
+) -> None:
+    """Raises `AlreadyHandled` for an event id that was handled before."""
     # Before the inbox: without CloudEvents headers both messages would carry the id made from the snapshot's.
     await store.check_content(event)
     if await store.has_handled(envelope):

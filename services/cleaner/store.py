@@ -44,6 +44,15 @@ class CleanerStore:
         statement = "select sha256 from snapshot where snapshot_id = $1"
         _check_same_content(snapshot, await self.pool.fetchval(statement, snapshot.snapshot_id))
 
+    async def check_known(self, snapshot: SnapshotCaptured) -> None:
+        """Raises `Conflict` when nobody has cleaned this snapshot: the event id that was handled is another's."""
+        statement = "select exists(select 1 from snapshot where snapshot_id = $1)"
+        if not await self.pool.fetchval(statement, snapshot.snapshot_id):
+            raise Conflict(
+                f"The event id of snapshot {snapshot.snapshot_id!r} was used before, for another snapshot:"
+                " give every message a ce_id of its own, or none"
+            )
+
     async def remember_snapshot(self, connection: Connection, snapshot: SnapshotCaptured) -> None:
         """Raises `Conflict` when the id was taken by another picture meanwhile."""
         await connection.execute(

@@ -7,6 +7,7 @@ from libs.common.workflows import Workflow
 from libs.vision.boxes import box_area, clip_box, valid_box
 
 MINIMUM_INSIDE = 0.5
+_SHOWN_LETTERS = 80
 
 
 def mistakes(labelled: Sequence[Annotation | Detection], workflow: Workflow, *, width: int, height: int) -> list[str]:
@@ -17,10 +18,14 @@ def mistakes(labelled: Sequence[Annotation | Detection], workflow: Workflow, *, 
 def _mistakes_of(each: Annotation | Detection, workflow: Workflow, width: int, height: int) -> Iterator[str]:
     if each.label not in workflow.class_names:
         known = ", ".join(workflow.class_names)
-        yield f"label {each.label!r} is none of the classes of {workflow.name} ({known})"
+        yield f"label {_shown(each.label)} is none of the classes of {workflow.name} ({known})"
     if not lies_inside(each, width=width, height=height):
         corners = ", ".join(f"{value:g}" for value in each.box)
-        yield f"box [{corners}] of {each.label!r} is empty or not inside the {width}x{height} snapshot"
+        yield f"box [{corners}] of {_shown(each.label)} is empty or not inside the {width}x{height} snapshot"
+
+
+def _shown(label: str) -> str:
+    return repr(label if len(label) <= _SHOWN_LETTERS else f"{label[:_SHOWN_LETTERS]}...")
 
 
 def lies_inside(each: Annotation | Detection, *, width: int, height: int) -> bool:

@@ -6,6 +6,7 @@ from typing import Literal
 from uuid import UUID
 
 from libs.common.envelope import stable_id
+from libs.common.errors import Permanent
 from libs.common.events import (
     Annotation,
     Detection,
@@ -21,6 +22,9 @@ from libs.common.workflows import Workflow
 
 Standing = Literal["approved", "rejected", "queued"]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+# Wide, for this clock may be the wrong one: ingest is stricter while the camera still listens.
+CLOCK_TOLERANCE = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,15 @@ class Sample:
     priority: float = 0.0
     why: str | None = None
     waiting: bool = False
+
+
+def check_clock(captured_at: datetime, now: datetime) -> None:
+    """Raises `Permanent` for the time of a clock that was never set, or that is days ahead: splits go by time."""
+    if captured_at < EARLIEST or captured_at > now + CLOCK_TOLERANCE:
+        raise Permanent(
+            f"captured_at {captured_at.isoformat()} is of a clock that is wrong (here it is {now.isoformat()}):"
+            " set the camera's clock and send the snapshot again"
+        )
 
 
 def sample_id_of(workflow: str, snapshot_id: str) -> UUID:

@@ -14,6 +14,7 @@ SPOT_CHECK_PRIORITY = 0.2
 PLAIN_PRIORITY = 0.4
 MISTAKE_PRIORITY = 0.9
 VIOLATION_BONUS = 1.0
+SHOWN_MISTAKES = 5
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def _on_annotations(
         return Queued(why, _raised(priority, snapshot), suggestions, annotations, "camera")
 
     if wrong:
-        return ask("; ".join(wrong), MISTAKE_PRIORITY)
+        return ask(_in_words(wrong), MISTAKE_PRIORITY)
     if not rules.annotated:
         return ask(f"{workflow.name} lets a person confirm annotations that come along", PLAIN_PRIORITY)
     if drawn(sample_id, "spot-check", rules.spot_check_share):
@@ -137,7 +138,7 @@ def _on_detections(
     suggestions = _suggestions(snapshot, workflow, seen)
     wrong = mistakes(detections, workflow, width=seen.width, height=seen.height)
     if wrong:
-        return Queued("; ".join(wrong), _raised(MISTAKE_PRIORITY, snapshot), suggestions)
+        return Queued(_in_words(wrong), _raised(MISTAKE_PRIORITY, snapshot), suggestions)
     if _confident(detections, rules.minimum_confidence):
         if drawn(sample_id, "spot-check", rules.spot_check_share):
             return Queued("spot check of confident detections", _raised(SPOT_CHECK_PRIORITY, snapshot), suggestions)
@@ -150,6 +151,11 @@ def _on_detections(
 
 def _suggestions(snapshot: SnapshotCaptured, workflow: Workflow, seen: Seen) -> tuple[Detection, ...]:
     return sound_detections(snapshot.detections or (), workflow, width=seen.width, height=seen.height)
+
+
+def _in_words(wrong: list[str]) -> str:
+    more = len(wrong) - SHOWN_MISTAKES
+    return "; ".join(wrong[:SHOWN_MISTAKES]) + (f"; and {more} more mistakes" if more > 0 else "")
 
 
 def _confident(detections: tuple[Detection, ...], minimum: float | None) -> bool:

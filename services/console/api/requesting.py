@@ -12,6 +12,7 @@ from libs.common.envelope import uuid7
 from libs.common.errors import Conflict, NotFound, Permanent, Transient
 from libs.common.events import (
     Annotation,
+    Annotations,
     DatasetBuildRequested,
     EvaluationRequested,
     Event,
@@ -47,7 +48,7 @@ class Review(BaseModel):
 
     sample_id: UUID
     decision: Literal["approve", "reject", "skip"]
-    annotations: tuple[Annotation, ...] = ()
+    annotations: Annotations = ()
     based_on_revision: Annotated[int, Field(ge=0)]
     reviewer: Text | None = None
     comment: str | None = None

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -52,7 +53,9 @@ class Letter:
 
     @property
     def letter_id(self) -> UUID:
-        return stable_id("dead letter", self.topic, self.consumer, self.event_id)
+        # The value too: two messages that claim one event id are two letters.
+        content = sha256(self.value or b"").hexdigest()
+        return stable_id("dead letter", self.topic, self.consumer, self.event_id, content)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """`POST /v1/snapshots`: a camera hands over a still. Stored, announced, answered; again, and the answer is the first."""
 
 import asyncio
+import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, cast
@@ -13,9 +14,9 @@ from starlette.exceptions import HTTPException
 from libs.common import telemetry
 from libs.common.errors import CamloopError, NotFound, Permanent
 from libs.common.events import (
-    Annotation,
+    Annotations,
     Body,
-    Detection,
+    Detections,
     ExternalId,
     Media,
     ModelRef,
@@ -41,6 +42,8 @@ from services.ingest.vision import inspect
 log = structlog.get_logger()
 router = APIRouter(prefix="/v1", responses=PROBLEMS, tags=["snapshots"])
 ingester = requires("ingest")
+# JSON has no other way to write it; an even number of backslashes before the `u` would be text about it.
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 class SnapshotMetadata(Body):
@@ -54,9 +57,9 @@ class SnapshotMetadata(Body):
     captured_at: AwareDatetime | None = None
     workflow: Name | None = None
     violation_type: str | None = None
-    detections: tuple[Detection, ...] | None = None
+    detections: Detections | None = None
     detected_by: ModelRef | None = None
-    annotations: tuple[Annotation, ...] | None = None
+    annotations: Annotations | None = None
     zone_events: tuple[dict[str, JsonValue], ...] | None = None
     source_group: str | None = None
 
@@ -141,6 +144,8 @@ async def _accept(request: Request, principal: Principal) -> tuple[Receipt, bool
 
 def parse_metadata(text: bytes) -> SnapshotMetadata:
     """Raises `Permanent` with each wrong field and why."""
+    if _NUL.search(text):
+        raise Permanent("The part `metadata` is wrong: it holds the character U+0000, which no database keeps as text")
     try:
         return SnapshotMetadata.model_validate_json(text)
     except ValidationError as error:

@@ -73,6 +73,10 @@ class FakeCleanerStore:
         if self.snapshots.get(snapshot.snapshot_id, snapshot.image.sha256) != snapshot.image.sha256:
             raise Conflict("other content")
 
+    async def check_known(self, snapshot: SnapshotCaptured) -> None:
+        if snapshot.snapshot_id not in self.snapshots:
+            raise Conflict("the event id was used before, for another snapshot")
+
     async def remember_snapshot(self, _: None, snapshot: SnapshotCaptured) -> None:
         self.snapshots.setdefault(snapshot.snapshot_id, snapshot.image.sha256)
         await self.check_content(snapshot)
