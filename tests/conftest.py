@@ -63,11 +63,16 @@ class Database:
 async def database(stack: LocalStack) -> AsyncIterator[Database]:
     """A database nobody else uses, dropped afterwards."""
     name = f"test_{uuid4().hex}"
+    await _as_admin(stack, f"create database {name}")
+    yield Database(with_database(stack.postgres_dsn, name))
+    await _as_admin(stack, f"drop database {name} with (force)")
+
+
+async def _as_admin(stack: LocalStack, statement: str) -> None:
+    # A connection for each: a test may have restarted the server in between.
     admin = await asyncpg.connect(stack.postgres_dsn)
     try:
-        await admin.execute(f"create database {name}")
-        yield Database(with_database(stack.postgres_dsn, name))
-        await admin.execute(f"drop database {name} with (force)")
+        await admin.execute(statement)
     finally:
         await admin.close()
 

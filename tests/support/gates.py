@@ -85,10 +85,10 @@ class Gate:
             await replica.kill()
 
 
-def hairnet(revision: int = 1) -> WorkflowChanged:
+def hairnet(revision: int = 1, *, name: str = "hairnet") -> WorkflowChanged:
     """What the console says when somebody edits the file: every service hears it."""
     definition = load_workflow(REPOSITORY / "deploy" / "workflows" / "hairnet.yaml").model_dump(mode="json")
-    return WorkflowChanged(workflow="hairnet", revision=revision, definition=definition, changed_by="gate")
+    return WorkflowChanged(workflow=name, revision=revision, definition=definition | {"name": name}, changed_by="gate")
 
 
 def picture(seed: int) -> bytes:

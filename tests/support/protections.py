@@ -112,10 +112,11 @@ def _without_folding(replace: Replace) -> None:
 
     facts_of = projection.facts_of
 
-    async def newest_only(*arguments: Any) -> list[Any]:
-        return (await facts_of(*arguments))[-1:]
+    async def last_arrival_only(*arguments: Any) -> list[Any]:
+        facts = await facts_of(*arguments)
+        return [max(facts, key=lambda fact: fact.seq)] if facts else []
 
-    replace(projection, "facts_of", newest_only)
+    replace(projection, "facts_of", last_arrival_only)
 
 
 # A relay that remembers the last number it has sent instead of deleting what it sent.

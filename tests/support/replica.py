@@ -4,13 +4,14 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+
+from libs.local.ports import free_port
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -40,9 +41,7 @@ class Replica:
         return await cls._start(name, arguments, {**environment, **told}, folder)
 
     @classmethod
-    async def _start(
-        cls, name: str, arguments: list[str], environment: Mapping[str, str], folder: Path
-    ) -> "Replica":
+    async def _start(cls, name: str, arguments: list[str], environment: Mapping[str, str], folder: Path) -> "Replica":
         port = free_port()
         output = folder / f"{name}-{port}.log"
         variables = {variable: os.environ[variable] for variable in ("PATH", "HOME") if variable in os.environ}
@@ -101,10 +100,3 @@ class Replica:
     def thaw(self) -> None:
         """SIGCONT: it goes on as if no time had passed."""
         self.process.send_signal(signal.SIGCONT)
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

@@ -1,9 +1,6 @@
 """A service as a process of its own, and the bus it talks over: `async with running("registry", environment) as url`."""
 
 import asyncio
-import os
-import signal
-import socket
 import sys
 import tempfile
 import time
@@ -15,58 +12,28 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import httpx
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from libs.common.envelope import uuid7
 from libs.common.events import Event, to_json
 from libs.common.outbox import envelope_headers
-
-REPOSITORY = Path(__file__).resolve().parents[3]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+from tests.support.replica import Replica
 
 
 @asynccontextmanager
 async def running(service: str, environment: dict[str, str], **settings: str) -> AsyncIterator[str]:
     """`python -m services.<service>`, ready; its base URL. Stopped with SIGTERM at the end."""
-    port = free_port()
-    env = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    env |= environment | {f"{service.upper()}_HTTP_PORT": str(port), "RETRY_BASE_SECONDS": "0.2", **settings}
-    with tempfile.NamedTemporaryFile(suffix=".log") as output:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", f"services.{service}", cwd=REPOSITORY, env=env, stdout=output, stderr=output
-        )
+    with tempfile.TemporaryDirectory() as folder:
+        variables = environment | {"RETRY_BASE_SECONDS": "0.2"} | settings
+        replica = await Replica.start(service, variables, Path(folder))
         try:
-            await _ready(f"http://127.0.0.1:{port}", process, Path(output.name))
-            yield f"http://127.0.0.1:{port}"
+            await replica.ready()
+            yield replica.url
         except BaseException:
-            sys.stdout.write(Path(output.name).read_text()[-20_000:])  # pytest shows it beside the failure
+            sys.stdout.write(replica.output.read_text()[-20_000:])  # pytest shows it beside the failure
             raise
         finally:
-            if process.returncode is None:
-                process.send_signal(signal.SIGTERM)
-                try:
-                    await asyncio.wait_for(process.wait(), 40)
-                except TimeoutError:
-                    process.kill()
-                    await process.wait()
-
-
-async def _ready(url: str, process: asyncio.subprocess.Process, output: Path) -> None:
-    async with asyncio.timeout(90), httpx.AsyncClient() as http:
-        while True:
-            assert process.returncode is None, output.read_text()
-            try:
-                if (await http.get(f"{url}/readyz")).status_code == 200:
-                    return
-            except httpx.TransportError:
-                pass
-            await asyncio.sleep(0.1)
+            await replica.stop(40)
 
 
 @dataclass

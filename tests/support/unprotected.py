@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-from faststream.kafka import KafkaBroker
+from faststream.kafka import KafkaBroker, KafkaRouter
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -41,6 +41,7 @@ class Switches(BaseSettings):
     fail: str = ""
     session_seconds: int = 6
     hold: Path | None = None
+    group: str = ""
     database_url: str = Field(default="", validation_alias="DATABASE_URL")
 
 
@@ -68,11 +69,21 @@ def hold(until: Path) -> None:
 
     async def held(self: Any) -> None:
         until.with_suffix(f".{os.getpid()}").touch()
-        while not until.exists():  # noqa: ASYNC110, ASYNC240 another process touches it
+        while not until.exists():  # noqa: ASYNC110 another process touches it
             await asyncio.sleep(0.02)
         await start(self)
 
     KafkaBroker.start = held  # type: ignore[method-assign]
+
+
+def join_as(prefix: str) -> None:
+    """Be another consumer: one that has read nothing yet."""
+    subscriber = KafkaRouter.subscriber
+
+    def of_another_group(self: Any, *topics: str, group_id: str, **options: Any) -> Any:
+        return subscriber(self, *topics, group_id=prefix + group_id, **options)
+
+    KafkaRouter.subscriber = of_another_group  # type: ignore[method-assign,assignment]
 
 
 def main() -> None:
@@ -86,6 +97,8 @@ def main() -> None:
         DEATHS[switches.die](setattr)
     if switches.hold:
         hold(switches.hold)
+    if switches.group:
+        join_as(switches.group)
     runpy.run_module(sys.argv[1], run_name="__main__", alter_sys=True)
 
 

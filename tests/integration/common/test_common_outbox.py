@@ -18,6 +18,8 @@ from libs.common.events import SampleRejected
 from libs.common.outbox import Relay
 from libs.common.postgres import Connection, Pool, open_pool
 from libs.common.testing import envelope_for, snapshot
+from tests.support.protections import take_away
+from tests.support.proving import hold
 
 pytestmark = pytest.mark.connected
 Listen = Callable[..., Awaitable[Any]]
@@ -240,12 +242,6 @@ async def test_a_row_waits_for_its_time(pool: Pool) -> None:
 
 # --- gate 8: concurrent commits in reverse order ---------------------------------------------------------------------
 
-BY_SEQ = "select seq, topic, key, headers, value from outbox where available_at <= now() order by seq limit $1"
-BY_CURSOR = """
-    select seq, topic, key, headers, value from outbox
-    where seq > coalesce(nullif(current_setting('gate.last_seen', true), ''), '0')::bigint order by seq limit $1
-"""
-
 
 async def _commit_in_reverse_order(pool: Pool) -> tuple[list[bytes], list[bytes]]:
     """What the relay sent before and after the transaction that had taken the lower number committed."""
@@ -264,20 +260,16 @@ async def _commit_in_reverse_order(pool: Pool) -> tuple[list[bytes], list[bytes]
     return before, publisher.sent
 
 
-async def test_gate_8_a_late_commit_with_a_lower_number_is_not_skipped(pool: Pool) -> None:
-    assert await _commit_in_reverse_order(pool) == ([], [b"1", b"2"])
+@pytest.mark.gate(8, "snapshot guard", "delete by row")
+async def test_a_late_commit_with_a_lower_number_is_not_skipped(
+    pool: Pool, without: tuple[str, ...], seen: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take_away(without, monkeypatch.setattr)
+    before, after = await _commit_in_reverse_order(pool)
+    hold("sent in all, in order", expected=[b"1", b"2"], seen=after)
+    hold("sent before the older transaction committed", expected=[], seen=before)
     assert await pool.fetchval("select count(*) from outbox") == 0
-
-
-async def test_gate_8_fails_with_a_cursor(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbox, "SELECT_READY", BY_CURSOR)
-    assert await _commit_in_reverse_order(pool) == ([b"2"], [b"2"]), "1 is lost, as expected"
-    assert await pool.fetchval("select value from outbox") == b"1"
-
-
-async def test_gate_8_fails_without_the_guard(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbox, "SELECT_READY", BY_SEQ)
-    assert await _commit_in_reverse_order(pool) == ([b"2"], [b"2", b"1"]), "out of order, as expected"
+    seen("the row with the lower number committed last: both sent, in order")
 
 
 # --- a message that is parked again before the relay deleted it ------------------------------------------------------

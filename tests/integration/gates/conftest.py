@@ -8,7 +8,8 @@ import asyncpg
 import pytest
 
 from libs.common import objects
-from libs.common.kafka import event_topics, provision
+from libs.common.events import SampleRejected
+from libs.common.kafka import event_topics, parked_topics, provision
 from libs.common.settings import CommonSettings
 from libs.local.stack import LocalStack
 from tests.support.gates import SERVICES, Gate
@@ -25,11 +26,15 @@ async def gate(
     connection = await asyncpg.connect(database.dsn)
     await connection.execute(TABLES)
     await connection.close()
-    await provision(settings, event_topics())
+    await provision(settings, [*event_topics(), *parked_topics("dataset", [SampleRejected.topic])])
     await objects.connect(settings).ensure_bucket()
     workflows = tmp_path / "workflows"
     workflows.mkdir()
-    quick = {"RETRY_BASE_SECONDS": "0.3", "WORKFLOWS_FOLDER": str(workflows), "TRAINER_WORK_FOLDER": str(tmp_path / "w")}
+    quick = {
+        "RETRY_BASE_SECONDS": "0.3",
+        "WORKFLOWS_FOLDER": str(workflows),
+        "TRAINER_WORK_FOLDER": str(tmp_path / "w"),
+    }
     async with bus_on(stack.kafka_bootstrap) as bus:
         made = Gate(stack, database.dsn, environment | quick, tmp_path, bus)
         try:

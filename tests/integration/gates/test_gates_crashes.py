@@ -8,7 +8,6 @@ from uuid import UUID
 import pytest
 
 from libs.common.events import SampleRejected
-from libs.common.testing import snapshot
 from tests.support.gates import SERVICES, Gate, hairnet
 from tests.support.proving import hold
 

@@ -10,11 +10,12 @@ from uuid import UUID
 
 import asyncpg
 import pytest
-from trainer_kit import Neighbours, free_port, gone, job, publish_dataset, training_children, workflow_changed
+from trainer_kit import Neighbours, gone, job, publish_dataset, training_children, workflow_changed
 
 from libs.common.envelope import stable_id
 from libs.common.events import ModelTrained, TrainingFailed, TrainingProgressed, TrainingQueued, TrainingStarted
 from libs.common.objects import S3Objects
+from libs.local.ports import free_port
 from services.trainer import app, runner
 from services.trainer.app import create_app
 from services.trainer.settings import Settings

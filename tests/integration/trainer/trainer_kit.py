@@ -1,10 +1,6 @@
 """Everything around a trainer: pictures and a dataset version, the events of its neighbours, the process itself."""
 
 import asyncio
-import os
-import signal
-import socket
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,7 +10,6 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import cv2
-import httpx
 import numpy as np
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
@@ -36,7 +31,6 @@ from libs.common.events import (
 from libs.common.manifests import ManifestLine, write_manifest
 from libs.common.objects import S3Objects
 
-REPOSITORY = Path(__file__).resolve().parents[3]
 SAID: tuple[type[Event], ...] = (TrainingQueued, TrainingStarted, TrainingProgressed, TrainingFailed, ModelTrained)
 TITLE = {"en": "Disc", "zh": "圆"}
 HYPERPARAMETERS: dict[str, Any] = {
@@ -174,58 +168,6 @@ class Neighbours:
             for record in records:
                 event = event_class(record.topic).model_validate_json(record.value)
                 self.heard.append((event, {name: value.decode() for name, value in record.headers}))
-
-
-@dataclass
-class TrainerProcess:
-    """`python -m services.trainer`, to be killed at will."""
-
-    process: asyncio.subprocess.Process
-    port: int
-    output: Path
-
-    @classmethod
-    async def start(cls, environment: dict[str, str], folder: Path) -> "TrainerProcess":
-        """Start one; it may take seconds until it works."""
-        port = free_port()
-        output = folder / f"trainer-{port}.log"
-        with output.open("wb") as file:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "services.trainer", cwd=REPOSITORY, stdout=file, stderr=file,
-                env={**os.environ, **environment, "TRAINER_HTTP_PORT": str(port)},
-            )  # fmt: skip
-        return cls(process, port, output)
-
-    async def ready(self, timeout_seconds: float = 60) -> None:
-        """Wait until it has its partitions."""
-        async with asyncio.timeout(timeout_seconds), httpx.AsyncClient() as http:
-            while True:
-                try:
-                    if (await http.get(f"http://127.0.0.1:{self.port}/readyz")).status_code == 200:
-                        return
-                except httpx.TransportError:
-                    pass
-                assert self.process.returncode is None, self.output.read_text()
-                await asyncio.sleep(0.1)
-
-    async def kill(self) -> None:
-        """SIGKILL: nothing is said, nothing given back."""
-        if self.process.returncode is None:
-            self.process.kill()
-        await self.process.wait()
-
-    async def stop(self) -> None:
-        """SIGTERM, as a deploy does."""
-        if self.process.returncode is None:
-            self.process.send_signal(signal.SIGTERM)
-        await asyncio.wait_for(self.process.wait(), 60)
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def training_children(work_folder: Path) -> list[int]:
