@@ -2,6 +2,7 @@
 
 import asyncio
 import multiprocessing
+import os
 import resource
 import sys
 from collections.abc import Callable, Iterator
@@ -78,8 +79,11 @@ def stream_from_child(limits: Limits, function: Callable[..., Iterator[R]], *arg
 def limit_memory(memory_bytes: int) -> None:
     """From now on this process gets no more than this for its own data; what asks for more fails, and only that.
 
-    Only Linux holds processes to it (RLIMIT_DATA); elsewhere nothing happens.
+    Only Linux holds processes to it (RLIMIT_DATA); elsewhere nothing happens. Call it before numpy is imported: a BLAS
+    with a thread for each of many cores would take the memory for itself.
     """
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"):
+        os.putenv(name, "1")
     if sys.platform == "linux":
         hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
         wanted = memory_bytes if hard == resource.RLIM_INFINITY else min(memory_bytes, hard)
