@@ -88,9 +88,18 @@ def prepare(images: Iterable[LabelledImage], plan: Plan) -> Import:
         boxes_per_label=dict(sorted(mapped.items())),
         images_per_camera=dict(sorted(Counter(str(each.facts["camera_id"]) for each in outgoing).items())),
         unlabelled=sum(not image.labelled for image in usable),
-        skipped={_name(plan.root, image.path): "; ".join(image.problems) for image in found if not image.usable},
+        skipped=_skipped(plan.root, found),
         problems={_name(plan.root, image.path): image.problems for image in usable if image.problems},
     )
+
+
+def _skipped(root: Path, images: Iterable[LabelledImage]) -> dict[str, str]:
+    # By file: a table in which a hundred names are wrong has a hundred sentences.
+    reasons: dict[str, list[str]] = {}
+    for image in images:
+        if not image.usable:
+            reasons.setdefault(_name(root, image.path), []).extend(image.problems)
+    return {name: "; ".join(problems) for name, problems in reasons.items()}
 
 
 def check_labels(images: Iterable[LabelledImage], plan: Plan) -> None:

@@ -15,6 +15,10 @@ Record = dict[str, Any]
 _SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "test": "test"}
 
 
+class _OtherJson(FormatError):
+    pass
+
+
 def read_coco(source: Path | str) -> Iterator[LabelledImage]:
     """Read a COCO JSON file, or every one in a folder (annotations/instances_<split>.json and the like).
 
@@ -33,18 +37,24 @@ def read_coco(source: Path | str) -> Iterator[LabelledImage]:
 
 def _images_of_folder(root: Path) -> Iterator[LabelledImage]:
     files = [file for file in sorted(root.rglob("*.json")) if file.resolve().is_relative_to(root)]
-    contents = ((file, _coco_or_none(file)) for file in files)
-    found = [(file, content) for file, content in contents if content is not None]
-    if not found:
+    contents = [(file, _content_or_error(file)) for file in files]
+    if not any(isinstance(content, dict) for _, content in contents):
         raise FormatError(f"No COCO file below {root}: none of its {len(files)} JSON files has images and annotations")
-    return (image for file, content in found for image in _images(root, file, content))
+    return (image for file, content in contents for image in _images_or_problem(root, file, content))
 
 
-def _coco_or_none(file: Path) -> Record | None:
+def _content_or_error(file: Path) -> Record | FormatError:
     try:
         return _content(file)
-    except FormatError:
-        return None
+    except FormatError as error:
+        return error
+
+
+def _images_or_problem(root: Path, file: Path, content: Record | FormatError) -> Iterator[LabelledImage]:
+    if isinstance(content, FormatError):
+        # Other people's JSON lies in such folders too; what can't be read at all might have been labels.
+        return iter(() if isinstance(content, _OtherJson) else (unusable(file, str(content)),))
+    return _images(root, file, content)
 
 
 def _content(file: Path) -> Record:
@@ -54,7 +64,7 @@ def _content(file: Path) -> Record:
         raise FormatError(f"{file} is not readable JSON: {error}") from error
     names = ("images", "annotations", "categories")
     if not isinstance(content, dict) or not all(isinstance(content.get(name), list) for name in names):
-        raise FormatError(f"{file} is not a COCO file: it needs the lists {', '.join(names)}")
+        raise _OtherJson(f"{file} is not a COCO file: it needs the lists {', '.join(names)}")
     return cast("Record", content)
 
 
