@@ -33,6 +33,7 @@ check: install     ## format, lint, types, import rules, unit and contract tests
 	$(RUN) lint-imports
 	uv lock --check
 	$(RUN) python docs/api/generate.py --check
+	$(RUN) python deploy/check.py
 	$(UNIT)
 
 bench: install     ## ratios against the other side, in the same run; never fails a build
@@ -45,5 +46,6 @@ test: install      ## all tests, on real Kafka, PostgreSQL and S3
 	$(UNIT)
 	$(RUN) pytest tests/integration tests/ml tests/e2e -q --durations=25
 
-docs: install      ## rewrite the AsyncAPI and OpenAPI documents
+docs: install      ## rewrite the AsyncAPI and OpenAPI documents and the dashboards
 	$(RUN) python docs/api/generate.py
+	$(RUN) python deploy/grafana/build.py
