@@ -8,7 +8,7 @@ from faststream import Context
 
 from libs.common import inbox
 from libs.common.envelope import Envelope
-from libs.common.errors import Transient
+from libs.common.errors import NotYet
 from libs.common.events import TokenChanged, WorkflowChanged
 from libs.common.kafka import Subscriptions
 from libs.common.postgres import Connection, Pool
@@ -39,12 +39,10 @@ class Configuration:
     pool: Pool
 
     async def workflow(self, name: str) -> Workflow:
-        """Raises `Transient`: its definition may still be on the way."""
+        """Raises `NotYet`: its definition may still be on the way."""
         definition = await self.pool.fetchval("select definition from workflow where name = $1", name)
         if definition is None:
-            raise Transient(
-                f"Workflow {name!r} is not known (yet): add deploy/workflows/{name}.yaml, or correct the name"
-            )
+            raise NotYet(f"Workflow {name!r} is not known (yet): add deploy/workflows/{name}.yaml, or correct the name")
         return parse_workflow(definition, origin=f"workflow {name}")
 
     async def workflows(self) -> list[Workflow]:

@@ -13,6 +13,10 @@ class Transient(CamloopError):
     """Something outside is missing or down for now: tried again later with back-off."""
 
 
+class NotYet(Transient):
+    """What a message speaks of has not arrived yet. If it never does, that is the message's fault and nobody else's."""
+
+
 class NotFound(Permanent):
     """The thing asked for does not exist."""
 

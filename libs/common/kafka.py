@@ -16,7 +16,15 @@ from faststream.kafka.prometheus import KafkaPrometheusMiddleware
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
 from libs.common.events import Event, all_events
-from libs.common.retry import LARGEST_VALUE, Parking, dlq_topic, lenient_parser, middleware_for, retry_topic
+from libs.common.retry import (
+    LARGEST_VALUE,
+    Parking,
+    dlq_topic,
+    lenient_parser,
+    middleware_for,
+    plain_decoder,
+    retry_topic,
+)
 from libs.common.settings import CommonSettings
 from libs.common.telemetry import REGISTRY
 
@@ -148,6 +156,7 @@ def make_broker(settings: CommonSettings, parking: Parking) -> KafkaBroker:
         graceful_timeout=GRACEFUL_SECONDS,
         allow_auto_create_topics=False,
         parser=lenient_parser,
+        decoder=plain_decoder,
         middlewares=[KafkaPrometheusMiddleware(registry=REGISTRY, app_name=parking.consumer), middleware_for(parking)],
         security=_security(settings),
         logger=None,

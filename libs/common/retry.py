@@ -1,7 +1,8 @@
 """What happens to a message whose handler fails: another try later, or the dead letters; never lost, never in the way.
 
 The middleware turns a failure into an outbox row (retry or dead letter) and acknowledges the message. A breaker stops
-dead-lettering when a partition fails on and on: a bad deploy must not drain a topic into the dead letters.
+dead-lettering when a handler fails on and on: a bad deploy must not drain a topic into the dead letters. A message that is
+bad by itself never counts for it: one camera that talks nonsense must not stop its partition (ADR 0012).
 """
 
 import asyncio
@@ -28,7 +29,9 @@ from pydantic import ValidationError
 
 from libs.common import outbox, telemetry
 from libs.common.envelope import Envelope, origin_topic, read_envelope, stable_id
-from libs.common.errors import AlreadyHandled, Permanent
+from libs.common.errors import AlreadyHandled, NotYet, Permanent
+from libs.common.needed import Needed
+from libs.common.objects import StoreUnavailable
 from libs.common.postgres import Connection, Pool
 
 log = structlog.get_logger()
@@ -63,6 +66,11 @@ def is_permanent(error: BaseException) -> bool:
     )
 
 
+def is_the_messages_fault(error: BaseException) -> bool:
+    """True for what no handler could have done better with."""
+    return is_permanent(error) or isinstance(error, NotYet)
+
+
 def retry_delay(attempt: int, *, base_seconds: float, jitter: float) -> timedelta:
     """Exponential back-off, factor 4, at most 15 minutes; `jitter` in -1..1 moves it by up to 20 %."""
     return timedelta(seconds=min(base_seconds * 4**attempt, MAXIMUM_DELAY_SECONDS) * (1 + 0.2 * jitter))
@@ -70,7 +78,7 @@ def retry_delay(attempt: int, *, base_seconds: float, jitter: float) -> timedelt
 
 @dataclass
 class Breaker:
-    """Opens per partition after 20 dead letters in a row, or more than 10 % of the last 200 messages."""
+    """Opens per partition after 20 failures for good in a row, or in more than 10 % of the last 200 messages."""
 
     in_a_row: int = 20
     window: int = 200
@@ -94,6 +102,10 @@ class Breaker:
         return any(self.is_open(partition) for partition in self._recent)
 
 
+class PartDown(RuntimeError):
+    """A part is down that every message needs: this one waits where it is, and the others behind it."""
+
+
 class BreakerOpen(RuntimeError):
     """Dead-lettering is stopped for a partition: the message stays where it is."""
 
@@ -108,6 +120,7 @@ class Parking:
     attempts: int = 5
     breaker: Breaker = field(default_factory=Breaker)
     pause_seconds: float = PAUSE_SECONDS
+    needed: Needed | None = None
     busy_since: dict[int, float] = field(default_factory=dict[int, float])
 
     async def park(self, record: "ConsumerRecord[bytes, bytes]", error: BaseException) -> None:
@@ -117,11 +130,12 @@ class Parking:
         too_large = len(record.value or b"") > LARGEST_VALUE
         dead = is_permanent(error) or attempt >= self.attempts or too_large
         partition = (record.topic, record.partition)
-        if dead:
+        failed = dead and not is_the_messages_fault(error)
+        if failed:
             self._require_closed(partition, envelope)
         async with self.pool.acquire() as connection:
             await self._insert(connection, record, envelope, attempt=attempt, dead=dead, error=error)
-        if dead:
+        if failed:
             # Counted once it is parked: while PostgreSQL is down the same message comes again and again.
             self.breaker.record(partition, dead=True)
         counter = telemetry.dead_lettered if dead else telemetry.retried
@@ -136,6 +150,11 @@ class Parking:
             event_id=str(envelope.event_id),
             error=storable(str(error)[:ERROR_TEXT]),
         )
+
+    async def require_parts(self, error: BaseException) -> None:
+        """Raises `PartDown` while the store is down for everybody. If it fails this one object only, there is a retry."""
+        if isinstance(error, StoreUnavailable) and self.needed is not None and await self.needed.is_down("s3"):
+            raise PartDown(f"s3 is down: {self.needed.down.get('s3')}")
 
     def _require_closed(self, partition: tuple[str, int], envelope: Envelope) -> None:
         if self.breaker.is_open(partition):
@@ -220,6 +239,16 @@ async def lenient_parser(record: Any, original: Callable[[Any], Any]) -> Any:
     return await original(record)
 
 
+async def plain_decoder(message: Any, original: Callable[[Any], Any]) -> Any:
+    """Whatever a body's text does to the parser, it is the body's fault (numbers of thousands of digits are no JSON error)."""
+    try:
+        return await original(message)
+    except ValueError as error:
+        if is_permanent(error):
+            raise
+        raise Permanent(f"The body can't be read: {error}") from error
+
+
 class RetryOrDeadLetter(BaseMiddleware[Any, Any]):
     """Sees parser, validation and handler errors alike; a message that failed is parked and acknowledged."""
 
@@ -255,16 +284,17 @@ class RetryOrDeadLetter(BaseMiddleware[Any, Any]):
         ):
             return False
         try:
+            await self.parking.require_parts(exc_val)
             await self.parking.park(self.msg, exc_val)
         except Exception as error:
-            # PostgreSQL is down, or the breaker is open: the offset stays, the pause is the back-pressure.
+            # A part is down, or the breaker is open: the offset stays, the pause is the back-pressure.
             log.error(
                 "message_held",
                 error=str(error),
                 cause=storable(str(exc_val)[:ERROR_TEXT]),
                 topic=origin_topic(self.msg.topic),
             )
-            await asyncio.sleep(self.parking.pause_seconds)
+            await asyncio.sleep(self.parking.pause_seconds * random.uniform(0.8, 1.2))
             raise
         return True
 

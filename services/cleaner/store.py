@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from libs.common import inbox, outbox
 from libs.common.envelope import Envelope
-from libs.common.errors import Conflict, Transient
+from libs.common.errors import Conflict, NotYet
 from libs.common.events import Annotation, Detection, Event, Media, ReviewSubmitted, SnapshotCaptured, as_values
 from libs.common.postgres import Connection, Pool
 from services.cleaner.domain.looks import BANDS, band_probes
@@ -152,17 +152,17 @@ class CleanerStore:
         )
 
     async def workflow_of(self, sample_id: UUID) -> str:
-        """Raises `Transient`: the sample may still be on its way."""
+        """Raises `NotYet`: the sample may still be on its way."""
         workflow = await self.pool.fetchval("select workflow from sample where sample_id = $1", sample_id)
         if workflow is None:
-            raise Transient(f"Sample {sample_id} is not known (yet): review a sample that was queued")
+            raise NotYet(f"Sample {sample_id} is not known (yet): review a sample that was queued")
         return workflow
 
     async def lock_sample(self, connection: Connection, sample_id: UUID) -> Sample:
         """The sample as it stands, with its newest annotations; nobody else changes it until the transaction ends."""
         row = await connection.fetchrow("select * from sample where sample_id = $1 for no key update", sample_id)
         if row is None:
-            raise Transient(f"Sample {sample_id} is not known (yet): review a sample that was queued")
+            raise NotYet(f"Sample {sample_id} is not known (yet): review a sample that was queued")
         newest = await connection.fetchrow(
             "select annotations, by from annotation where sample_id = $1 order by revision desc limit 1", sample_id
         )

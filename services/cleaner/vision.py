@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from libs.common.children import ChildDied, ChildTooSlow
-from libs.common.errors import NotFound, Transient
+from libs.common.errors import NotFound, NotYet
 from services.cleaner.domain.samples import Seen, Unreadable
 
 if TYPE_CHECKING:  # the child imports this file too, and needs none of them
@@ -34,7 +34,7 @@ class PictureLimits:
 
 
 async def look_at(image: "Media", objects: "Objects", rules: PictureRules, decoder: "WarmChild") -> Seen | Unreadable:
-    """Fetch by claim check and look. Raises `Transient` while the object is missing, `Permanent` on a wrong digest."""
+    """Fetch by claim check and look. Raises `NotYet` while the object is missing, `Permanent` on a wrong digest."""
     if image.bytes > rules.maximum_image_bytes:
         return Unreadable(f"The file has {image.bytes} bytes, more than the {rules.maximum_image_bytes} allowed")
     data = await _fetch(image, objects)
@@ -61,9 +61,7 @@ async def _fetch(image: "Media", objects: "Objects") -> bytes:
         return await objects.get(image.uri, expected_sha256=image.sha256, maximum_bytes=image.bytes)
     except NotFound as error:
         # A camera may announce before its upload has ended.
-        raise Transient(
-            f"{image.uri} is not there (yet): upload the object before its snapshot is announced"
-        ) from error
+        raise NotYet(f"{image.uri} is not there (yet): upload the object before its snapshot is announced") from error
 
 
 def see(data: bytes, limits: PictureRules) -> Seen | Unreadable:

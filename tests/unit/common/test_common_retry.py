@@ -8,7 +8,7 @@ import pytest
 from common_fakes import FakePool, record
 from pydantic import ValidationError
 
-from libs.common.errors import AlreadyHandled, Conflict, Denied, LeaseLost, NotFound, Permanent, Transient
+from libs.common.errors import AlreadyHandled, Conflict, Denied, LeaseLost, NotFound, NotYet, Permanent, Transient
 from libs.common.events import SnapshotCaptured
 from libs.common.retry import (
     Breaker,
@@ -138,19 +138,45 @@ async def test_dead_letters(error: Exception, attempt: str) -> None:
     assert row["headers"]["x-attempt"] == str(int(attempt) + 1)
 
 
+LAST_TRY = record(b"{}", ("x-attempt", b"4"))
+
+
 async def test_an_open_breaker_parks_nothing_dead_but_still_retries() -> None:
     pool = FakePool()
     parking = Parking("cleaner", pool)
     for _ in range(20):
-        await parking.park(record(), Permanent("bad deploy"))
+        await parking.park(LAST_TRY, RuntimeError("bad deploy"))
     with pytest.raises(BreakerOpen, match=r"snapshot\.captured for cleaner"):
-        await parking.park(record(), Permanent("bad deploy"))
+        await parking.park(LAST_TRY, RuntimeError("bad deploy"))
     assert len(pool.rows) == 20
     await parking.park(record(), Transient("later"))
     assert len(pool.rows) == 21
     parking.succeeded(record())
-    await parking.park(record(), Permanent("one more"))
+    await parking.park(LAST_TRY, RuntimeError("one more"))
     assert len(pool.rows) == 22
+
+
+@pytest.mark.parametrize(
+    "error", [Permanent("no picture"), NotYet("never uploaded"), UnicodeDecodeError("utf-8", b"", 0, 1, "")]
+)
+async def test_messages_that_are_bad_by_themselves_never_open_the_breaker(error: Exception) -> None:
+    pool = FakePool()
+    parking = Parking("cleaner", pool)
+    for _ in range(300):
+        await parking.park(LAST_TRY, error)
+    assert len(pool.rows) == 300
+    assert not parking.breaker.any_open
+
+
+async def test_two_messages_under_one_event_id_keep_a_row_each_and_one_renews_its_own() -> None:
+    pool = FakePool()
+    parking = Parking("cleaner", pool)
+    headers = (("ce_id", b"frame 7"), ("ce_source", b"/camera/line-1"))
+    for value in (b"one", b"two", b"one"):
+        await parking.park(record(value, *headers), Permanent("no"))
+    first, second, again = (row["event_id"] for row in pool.rows)
+    assert first == again != second
+    assert {row["headers"]["ce_id"] for row in pool.rows} == {"frame 7"}
 
 
 async def test_a_database_that_is_away_does_not_open_the_breaker() -> None:
