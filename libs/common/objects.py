@@ -44,6 +44,10 @@ NOT_THERE = {"NoSuchKey", "NoSuchBucket", "NoSuchObject"}
 BUCKET_IS_THERE = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists", "OperationAborted"}
 
 
+class StoreUnavailable(Transient):
+    """The object store is down, slow or full, refuses us, or failed this once."""
+
+
 class Objects(Protocol):
     """What services need of an object store; `testing.FakeObjects` is the other implementation."""
 
@@ -118,6 +122,10 @@ class S3Objects:
     client: Minio
     public_client: Minio
     bucket: str
+
+    async def probe(self) -> None:
+        """Raises `StoreUnavailable` when the store does not answer as it should."""
+        await asyncio.to_thread(_guard, self.bucket, lambda: self.client.bucket_exists(bucket_name=self.bucket))
 
     async def ensure_bucket(self) -> None:
         """Make the bucket if it is missing."""
@@ -245,7 +253,7 @@ def _guard(what: str, work: Callable[[], T]) -> T:
     except ValueError as error:  # minio-py refuses what no store would take
         raise Permanent(f"{what} is no address an object store takes: {error}") from error
     except (HTTPError, OSError) as error:
-        raise Transient(f"{what}: the object store cannot be reached: {error}") from error
+        raise StoreUnavailable(f"{what}: the object store cannot be reached: {error}") from error
 
 
 def _told(what: str, error: MinioException) -> NotFound | Transient:
@@ -253,10 +261,10 @@ def _told(what: str, error: MinioException) -> NotFound | Transient:
     if code in NOT_THERE or (not code and status == 404):
         return NotFound(f"{what}: no such object in the store")
     if status in (401, 403):
-        return Transient(
+        return StoreUnavailable(
             f"{what}: the object store refuses the credentials: check S3_ACCESS_KEY and S3_SECRET_KEY ({code or status})"
         )
-    return Transient(f"{what}: the object store answered {code or error}")
+    return StoreUnavailable(f"{what}: the object store answered {code or error}")
 
 
 def _answer(error: MinioException) -> tuple[str, int]:

@@ -4,6 +4,7 @@ A crash between publish and delete sends an event twice with the same `ce_id`; t
 """
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -140,7 +141,7 @@ class Relay:
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, KafkaError) as error:
                 self.connected = False
                 log.warning("outbox_relay_interrupted", error=str(error) or type(error).__name__)
-                await asyncio.sleep(POLL_SECONDS)
+                await asyncio.sleep(POLL_SECONDS * random.uniform(1, 2))  # not all replicas at once
 
     async def _run_connected(self) -> None:
         # A connection of its own: the pool drops session locks and LISTEN when a connection returns to it.

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
-import asyncpg
 import structlog
 import uvicorn
 from fastapi import APIRouter, FastAPI
@@ -20,6 +19,7 @@ from libs.common import kafka, objects, telemetry
 from libs.common.configuration import Configuration
 from libs.common.http import speak_problems
 from libs.common.kafka import Subscriptions
+from libs.common.needed import Needed, Probe
 from libs.common.objects import S3Objects
 from libs.common.outbox import Relay
 from libs.common.postgres import Pool, open_pool
@@ -101,9 +101,12 @@ class Service:
             await producer.start()
             stack.push_async_callback(producer.stop)
             relay = Relay(self.settings.database_url, self.name, producer, notify=self.settings.outbox_notify)
+            needed = Needed(self.name, _probes(pool, broker, runtime.objects))
+            parking.needed = needed
+            runtime.loops.append(needed.run)
             await self.wire(runtime)
             self._born_at_zero()
-            add_health(runtime.app, Health(pool, self.subscriptions, parking, relay), broker)
+            add_health(runtime.app, Health(needed, self.subscriptions, parking, relay), broker)
             await self._work(runtime, relay, stop)
 
     async def _work(self, runtime: Runtime, relay: Relay, stop: asyncio.Event) -> None:
@@ -138,7 +141,7 @@ class Service:
 class Health:
     """Alive: every consume loop makes progress. Ready: it can also reach what it needs."""
 
-    pool: Pool
+    needed: Needed
     subscriptions: Subscriptions
     parking: Parking
     relay: Relay
@@ -172,12 +175,8 @@ class Health:
             waiting.append("dead-lettering is stopped: too many failures in a row (see camloop dlq list)")
         if not self.relay.connected:
             waiting.append("the outbox relay is not connected")
-        try:
-            async with asyncio.timeout(2):
-                await self.pool.fetchval("select 1")
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            waiting.append(f"PostgreSQL: {str(error) or type(error).__name__}")
-        return waiting
+        await self.needed.is_down("postgresql")  # nothing works without it: asked at once
+        return waiting + [f"{part}: {reason}" for part, reason in self.needed.down.items()]
 
 
 def add_health(app: FastAPI, health: Health, broker: KafkaBroker) -> None:
@@ -225,6 +224,17 @@ async def _serve(server: uvicorn.Server, stop: asyncio.Event) -> None:
 
 async def _as_coroutine(loop: Loop) -> None:
     await loop()
+
+
+def _probes(pool: Pool, broker: KafkaBroker, store: S3Objects) -> dict[str, Probe]:
+    async def kafka_answers() -> None:
+        # The broker's own ping tries on and on without a word of why.
+        await broker.config.admin_client.describe_cluster()
+
+    async def postgresql_answers() -> None:
+        await pool.fetchval("select 1", timeout=2)
+
+    return {"kafka": kafka_answers, "postgresql": postgresql_answers, "s3": store.probe}
 
 
 async def _close_pool(pool: Pool) -> None:

@@ -54,6 +54,12 @@ committed = Gauge(
     ["consumer", "topic"],
     registry=REGISTRY,
 )
+part_up = Gauge(
+    "camloop_part_up",
+    "1 while this service can use the part (kafka, postgresql, s3), 0 while it cannot.",
+    ["service", "part"],
+    registry=REGISTRY,
+)
 last_event = Gauge(
     "camloop_pipeline_last_event_timestamp_seconds",
     "When this stage last handled an event.",
