@@ -163,10 +163,10 @@ def _processes() -> list[object]:
             "percentunit",
             {"min by (service) (camloop_disk_free_bytes / camloop_disk_size_bytes)": "{{service}}"},
         ),
-        curves("Up 在线", "short", {"min by (job) (up)": "{{job}}"}),
+        curves("Answers 在线", "short", {"min by (job) (up)": "{{job}}"}),
         curves(
-            "Age of the outbox 待发布时长",
-            "s",
-            {"max by (service) (camloop_outbox_oldest_available_age_seconds)": "{{service}}"},
+            "Kafka, PostgreSQL and S3 as services see them 依赖是否可用",
+            "short",
+            {"min by (service, part) (camloop_part_up)": "{{service}} {{part}}"},
         ),
     ]
