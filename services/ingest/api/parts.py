@@ -23,12 +23,20 @@ async def limited_form(request: Request, *, maximum_image_bytes: int) -> AsyncIt
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > maximum:
         raise too_large(maximum_image_bytes)
-    counted = Request(request.scope, _counting(request, maximum, maximum_image_bytes))
+    form = await _parsed(Request(request.scope, _counting(request, maximum, maximum_image_bytes)))
     try:
-        async with counted.form(max_files=2, max_fields=2, max_part_size=METADATA_BYTES) as form:
-            yield form
+        yield form
+    finally:
+        await form.close()
+
+
+async def _parsed(counted: Request) -> FormData:
+    try:
+        return await counted.form(max_files=2, max_fields=2, max_part_size=METADATA_BYTES)
     except ClientDisconnect as error:
         raise HTTPException(400, "The upload ended before its end: send it again") from error
+    except UnicodeError as error:  # of a charset like `idna`, which is none for text
+        raise HTTPException(400, f"The form can't be read in the charset it names: {error}") from error
 
 
 def _counting(request: Request, maximum: int, limit: int) -> Any:
@@ -64,6 +72,9 @@ async def image_bytes(form: FormData, *, maximum_image_bytes: int) -> bytes:
 async def metadata_text(form: FormData) -> bytes:
     """The part `metadata`, sent as a field or as a file; `{}` when there is none."""
     part = form.get("metadata")
-    if isinstance(part, UploadFile):
-        return await part.read()
-    return (part or "{}").encode()
+    text = await part.read() if isinstance(part, UploadFile) else (part or "{}").encode()
+    if len(text) > METADATA_BYTES:
+        raise HTTPException(
+            413, f"The metadata have more than {METADATA_BYTES} bytes: send what they describe as objects"
+        )
+    return text

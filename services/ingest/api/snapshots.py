@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import AwareDatetime, JsonValue, ValidationError
 from starlette.exceptions import HTTPException
 
-from libs.common import telemetry
+from libs.common import outbox, telemetry
 from libs.common.errors import CamloopError, NotFound, Permanent
 from libs.common.events import (
     Annotations,
@@ -22,6 +22,7 @@ from libs.common.events import (
     ModelRef,
     Name,
     SnapshotCaptured,
+    to_json,
 )
 from libs.common.http import PROBLEMS, Principal, requires
 from libs.common.objects import Objects, split_uri
@@ -134,6 +135,7 @@ async def _accept(request: Request, principal: Principal) -> tuple[Receipt, bool
     check_workflow(metadata.workflow, await store.workflow_names())
     picture = await asyncio.to_thread(inspect, data, max_pixels=settings.maximum_pixels)
     sent = new_receipt(metadata, picture, camera_id, captured_at, settings.s3_bucket)
+    check_fits(captured(sent, metadata))
     first = await store.claim(sent)
     check_same(first, sent)
     if first.announced:
@@ -151,6 +153,15 @@ def parse_metadata(text: bytes) -> SnapshotMetadata:
     except ValidationError as error:
         places = "; ".join(f"{'.'.join(('metadata', *map(str, e['loc'])))}: {e['msg']}" for e in error.errors())
         raise Permanent(f"The part `metadata` is wrong: {places}") from error
+
+
+def check_fits(event: SnapshotCaptured) -> None:
+    """Raises `Permanent` for more than an event carries: the relay would try to send it for ever, and nothing after it."""
+    size = len(to_json(event))
+    if size > outbox.LARGEST_VALUE:
+        raise Permanent(
+            f"The metadata make an event of {size} bytes, {outbox.LARGEST_VALUE} fit: send fewer detections and zone events"
+        )
 
 
 async def speaking_for(camera_id: str | None, principal: Principal, store: IngestStore) -> str:
