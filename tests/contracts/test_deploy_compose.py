@@ -2,6 +2,7 @@
 
 import importlib
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,24 @@ def test_one_of_two_trainers_is_chosen_and_watching_is_a_choice() -> None:
     assert chosen == {"trainer": ["cpu"], "trainer-gpu": ["gpu"]} | watching
     assert BLOCKS["trainer-gpu"]["gpus"] == "all"
     assert "trainer" in BLOCKS["trainer-gpu"]["networks"]["default"]["aliases"]
+
+
+@pytest.mark.parametrize("url", ["", "https://chat.example/hook?key=a&b=1"])
+def test_alertmanager_starts_only_when_it_knows_where_alerts_go(url: str, tmp_path: Path) -> None:
+    block = BLOCKS["alertmanager"]
+    script = block["command"][0].replace("$$", "$").replace("exec /bin/alertmanager", "echo")
+    script = script.replace("/etc/camloop", str(REPOSITORY / "deploy" / "alertmanager")).replace("/tmp", str(tmp_path))
+    command = [*block["entrypoint"], script]
+    done = subprocess.run(
+        command, env={"PATH": "/usr/bin:/bin", "ALERT_WEBHOOK_URL": url}, capture_output=True, text=True
+    )
+    if not url:
+        assert done.returncode != 0
+        assert "ALERT_WEBHOOK_URL=https://" in done.stderr
+        return
+    assert done.returncode == 0, done.stderr
+    (receiver,) = yaml.safe_load((tmp_path / "alertmanager.yml").read_text())["receivers"]
+    assert receiver["webhook_configs"][0]["url"] == url
 
 
 def test_files_that_are_mounted_exist() -> None:
