@@ -19,6 +19,16 @@ from libs.common.errors import CamloopError, Conflict, Denied, NotFound, Permane
 
 log = structlog.get_logger()
 STATUS: dict[type[CamloopError], int] = {Conflict: 409, Denied: 403, NotFound: 404, Permanent: 422, Transient: 503}
+# The database is away, cut the connection, is full, or made this transaction a victim: the same request may pass later.
+PASSING = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.exceptions.OperatorInterventionError,
+    asyncpg.exceptions.InsufficientResourcesError,
+    asyncpg.exceptions.TransactionRollbackError,
+)
 bearer = HTTPBearer(auto_error=False, description="A scoped token, shown once when it was issued")
 
 
@@ -79,7 +89,7 @@ def speak_problems(app: FastAPI) -> None:
     async def other(_: Request, error: HTTPException) -> JSONResponse:
         return problem_response(error.status_code, "HTTP error", str(error.detail))
 
-    for kind in (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError):
+    for kind in PASSING:
         app.add_exception_handler(kind, _unreachable)
     app.add_exception_handler(asyncpg.DataError, _unstorable)
     app.add_exception_handler(Exception, _bug)

@@ -8,7 +8,7 @@ import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from json import dumps, loads
 from typing import Any, Protocol
 from uuid import UUID
@@ -21,11 +21,14 @@ from libs.common import telemetry
 from libs.common.envelope import Envelope, uuid7
 from libs.common.errors import Permanent
 from libs.common.events import Event, to_json
-from libs.common.postgres import Connection, role_of
+from libs.common.postgres import DATABASE_TROUBLE, Connection, role_of
 
 log = structlog.get_logger()
 BATCH = 500
 POLL_SECONDS = 1.0
+# An active relay asks every second. One that hangs (a frozen machine) loses its session, and with it the lock, to another
+# replica. Longer than a publish may take.
+FROZEN_SECONDS = 60
 CHANNEL = "camloop_outbox"
 # Kafka takes a MiB. One row too large would stop the relay and with it everything behind: refused where it is made.
 LARGEST_VALUE = 960_000
@@ -33,7 +36,7 @@ LARGEST_VALUE = 960_000
 INSERT = """
     insert into outbox (event_id, topic, key, headers, value, available_at)
     values ($1, $2, $3, jsonb_build_object('ce_source', '/service/' || current_schema()) || $4::jsonb, $5,
-            coalesce($6, now()))
+            now() + coalesce($6, interval '0'))
     on conflict (event_id, topic) do nothing
 """
 # A parked message may fail again before the relay has deleted the row of the try before: the row is renewed under a new
@@ -57,7 +60,7 @@ async def add(
     *,
     cause: Envelope | None = None,
     event_id: UUID | None = None,
-    available_at: datetime | None = None,
+    delay: timedelta | None = None,
 ) -> UUID:
     """Announce `event` when the caller's transaction commits. A given `event_id` makes the announcement idempotent.
 
@@ -77,7 +80,7 @@ async def add(
         key=event.key.encode(),
         headers=headers,
         value=value,
-        available_at=available_at,
+        delay=delay,
     )
     return identity
 
@@ -108,11 +111,14 @@ async def insert(
     key: bytes,
     headers: Mapping[str, str],
     value: bytes | None,
-    available_at: datetime | None = None,
+    delay: timedelta | None = None,
     renew: bool = False,
 ) -> None:
-    """Add a row as it will be sent. The same id on the same topic stands once: the first, or with `renew` the last."""
-    await connection.execute(RENEW if renew else INSERT, event_id, topic, key, dict(headers), value, available_at)
+    """Add a row as it will be sent. The same id on the same topic stands once: the first, or with `renew` the last.
+
+    A `delay` is counted by the database's clock, as the relay does: this process's clock may step.
+    """
+    await connection.execute(RENEW if renew else INSERT, event_id, topic, key, dict(headers), value, delay)
 
 
 class Publisher(Protocol):
@@ -138,7 +144,7 @@ class Relay:
         while True:
             try:
                 await self._run_connected()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, KafkaError) as error:
+            except (*DATABASE_TROUBLE, KafkaError) as error:
                 self.connected = False
                 log.warning("outbox_relay_interrupted", error=str(error) or type(error).__name__)
                 await asyncio.sleep(POLL_SECONDS * random.uniform(1, 2))  # not all replicas at once
@@ -148,7 +154,11 @@ class Relay:
         connection = await asyncpg.connect(
             self.dsn,
             command_timeout=30,
-            server_settings={"search_path": self.service, "role": role_of(self.service)},
+            server_settings={
+                "search_path": self.service,
+                "role": role_of(self.service),
+                "idle_session_timeout": str(FROZEN_SECONDS * 1000),
+            },
         )
         try:
             await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=dumps, decoder=loads)
@@ -163,7 +173,7 @@ class Relay:
                     await self._wait(wake)
         finally:
             self.connected = False
-            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+            with suppress(*DATABASE_TROUBLE):
                 await connection.close(timeout=5)
 
     async def _become_active(self, connection: Connection) -> None:

@@ -19,6 +19,14 @@ else:
     Connection = Pool = Any
 
 MIGRATION_LOCK = "camloop-migrate"
+# What a loop outlives: the server is away, cut the connection, or ended it in the middle of an answer.
+DATABASE_TROUBLE = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
 
 
 class MigrationError(CamloopError):

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from hashlib import sha256
 from json import JSONDecodeError
 from typing import Any
@@ -182,7 +182,7 @@ class Parking:
             key=record.key or b"",
             headers=headers if fits else headers | {"x-value-left-at-origin": f"{len(record.value or b'')} bytes"},
             value=record.value if fits else None,
-            available_at=None if dead else datetime.now(UTC) + delay,
+            delay=None if dead else delay,
             renew=True,
         )
 

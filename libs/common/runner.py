@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-import asyncpg
 import structlog
 
 from libs.common import jobs, telemetry
 from libs.common.errors import LeaseLost, Permanent
 from libs.common.jobs import Jobs, Lease
-from libs.common.postgres import Connection
+from libs.common.postgres import DATABASE_TROUBLE, Connection
 
 log = structlog.get_logger()
 POLL_SECONDS = 1.0
@@ -95,7 +94,7 @@ class JobRunner:
     async def _give_back(self, lease: Lease, pulse: Pulse) -> None:
         try:
             await self.jobs.give_back(lease, "given back: the worker shuts down", checkpoint_uri=pulse.checkpoint_uri)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+        except DATABASE_TROUBLE as error:
             # The lease will run out instead. The shutdown goes on: an error here would hide that we were cancelled.
             log.warning("job_not_given_back", kind=self.kind, error=str(error) or type(error).__name__)
 
@@ -121,7 +120,7 @@ class JobRunner:
             try:
                 await self.jobs.heartbeat(lease, progress=pulse.progress, checkpoint_uri=pulse.checkpoint_uri)
                 deadline = asyncio.get_running_loop().time() + self.jobs.lease.total_seconds()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+            except DATABASE_TROUBLE as error:
                 log.warning("heartbeat_failed", error=str(error) or type(error).__name__)
                 if asyncio.get_running_loop().time() > deadline:
                     raise LeaseLost(f"Job {lease.job_id}: no heartbeat got through for a whole lease") from error
@@ -174,7 +173,7 @@ class JobRunner:
     async def _guarded(self, step: Awaitable[bool]) -> bool:
         try:
             return await step
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+        except DATABASE_TROUBLE as error:
             log.warning("job_runner_interrupted", kind=self.kind, error=str(error) or type(error).__name__)
             return False
 

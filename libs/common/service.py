@@ -103,18 +103,18 @@ class Service:
             relay = Relay(self.settings.database_url, self.name, producer, notify=self.settings.outbox_notify)
             needed = Needed(self.name, _probes(pool, broker, runtime.objects))
             parking.needed = needed
-            runtime.loops.append(needed.run)
             await self.wire(runtime)
             self._born_at_zero()
             add_health(runtime.app, Health(needed, self.subscriptions, parking, relay), broker)
-            await self._work(runtime, relay, stop)
+            await self._work(runtime, relay, needed, stop)
 
-    async def _work(self, runtime: Runtime, relay: Relay, stop: asyncio.Event) -> None:
+    async def _work(self, runtime: Runtime, relay: Relay, needed: Needed, stop: asyncio.Event) -> None:
         server = _server(runtime.app, self.settings)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(relay.run()), group.create_task(_serve(server, stop))]
             tasks += [group.create_task(_as_coroutine(loop)) for loop in runtime.loops]
             await runtime.broker.start()
+            tasks.append(group.create_task(needed.run()))  # the probe of Kafka is the broker's
             log.info("service_started", service=self.name)
             try:
                 await stop.wait()

@@ -2,10 +2,10 @@
 
 import asyncio
 
-import asyncpg
 import structlog
 
 from libs.common import telemetry
+from libs.common.postgres import DATABASE_TROUBLE
 from services.cleaner.store import CleanerStore
 
 log = structlog.get_logger()
@@ -19,6 +19,6 @@ async def measure_queue(store: CleanerStore, *, every_seconds: float) -> None:
                 telemetry.review_queue.labels(workflow).set(waiting)
             for workflow, seconds in (await store.queue_ages()).items():
                 telemetry.review_queue_age.labels(workflow).set(seconds)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except DATABASE_TROUBLE as error:
             log.warning("review_queue_not_measured", error=str(error) or type(error).__name__)
         await asyncio.sleep(every_seconds)

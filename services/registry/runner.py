@@ -3,10 +3,10 @@
 import asyncio
 from dataclasses import dataclass
 
-import asyncpg
 import structlog
 
 from libs.common import telemetry
+from libs.common.postgres import DATABASE_TROUBLE
 from services.registry.store.aliases import AliasStore
 
 log = structlog.get_logger()
@@ -24,7 +24,7 @@ class AliasGauges:
         while True:
             try:
                 await self.refresh()
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except DATABASE_TROUBLE as error:
                 log.warning("alias_gauges_interrupted", error=str(error) or type(error).__name__)
             await asyncio.sleep(self.seconds)
 

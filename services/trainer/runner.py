@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
-import asyncpg
 import structlog
 
 from libs.common import outbox, telemetry
@@ -27,7 +26,7 @@ from libs.common.events import (
 )
 from libs.common.jobs import Jobs, Lease
 from libs.common.objects import Objects
-from libs.common.postgres import Connection
+from libs.common.postgres import DATABASE_TROUBLE, Connection
 from libs.common.runner import Pulse
 from libs.common.workflows import Workflow
 from services.trainer.child import HINTS, TrainingChild, missing_modules
@@ -270,7 +269,7 @@ class TrainingRunner:
                         if isinstance(line, CheckpointWritten):
                             attempt.newest = line
             await self._store_newest_checkpoint(attempt)
-        except (TimeoutError, CamloopError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (*DATABASE_TROUBLE, CamloopError) as error:
             log.warning("training_wind_down_cut_short", error=str(error) or type(error).__name__)
 
     async def announce_failure(self, connection: Connection, spec: dict[str, str], attempt: int, reason: str) -> None:
@@ -311,7 +310,7 @@ class QueueWatch:
         while True:
             try:
                 await self.look()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+            except DATABASE_TROUBLE as error:
                 log.warning("queue_watch_interrupted", error=str(error) or type(error).__name__)
             await asyncio.sleep(WATCH_SECONDS)
 

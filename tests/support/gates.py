@@ -58,6 +58,14 @@ class Gate:
         finally:
             await connection.close()
 
+    async def execute(self, script: str) -> None:
+        """Run a script of several statements as the owner."""
+        connection = await asyncpg.connect(self.dsn)
+        try:
+            await connection.execute(script)
+        finally:
+            await connection.close()
+
     async def value(self, statement: str, *arguments: Any) -> Any:
         """The first column of the first row."""
         rows = await self.query(statement, *arguments)

@@ -65,7 +65,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Any:
 def _outcome(report: Any) -> str:
     if report.passed:
         return f"holds: {dict(report.user_properties).get('seen', 'as promised')}"
-    what = report.longrepr.reprcrash.message.partition("\n")[0] if report.longrepr else report.outcome
+    crash = getattr(report.longrepr, "reprcrash", None)
+    what = str(crash.message if crash else report.longrepr).partition("\n")[0]
     crossed = what.partition("Crossed: ")[2]
     return f"crossed: {crossed}" if hasattr(report, "wasxfail") else f"FAILED: {what}"
 

@@ -7,7 +7,10 @@ Switches come by the environment (`Switches`). Watched, every handler's transact
 import asyncio
 import os
 import runpy
+import signal
 import sys
+import time
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,7 @@ from faststream.kafka import KafkaBroker, KafkaRouter
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from libs.common import inbox, kafka
+from libs.common import inbox, kafka, outbox
 from libs.common.envelope import Envelope
 from libs.common.postgres import Connection
 from tests.support.protections import DEATHS, take_away
@@ -30,7 +33,8 @@ TABLES = """
 
 class Switches(BaseSettings):
     """What a gate asks of a service. `hold` is a file: the service connects to the bus once it exists. Handlers of the
-    topic `fail` always fail, in the middle of their transaction."""
+    topic `fail` always fail, in the middle of their transaction. On SIGUSR1 the clock of this process
+    steps by `clock_step` seconds, as a machine's does that finds its time server again."""
 
     model_config = SettingsConfigDict(env_prefix="GATE_", env_ignore_empty=True)
 
@@ -40,8 +44,10 @@ class Switches(BaseSettings):
     seconds: float = 0.0
     fail: str = ""
     session_seconds: int = 6
+    frozen_seconds: int = 5
     hold: Path | None = None
     group: str = ""
+    clock_step: float = 0.0
     database_url: str = Field(default="", validation_alias="DATABASE_URL")
 
 
@@ -86,10 +92,27 @@ def join_as(prefix: str) -> None:
     KafkaRouter.subscriber = of_another_group  # type: ignore[method-assign,assignment]
 
 
+def step_clock(seconds: float) -> None:
+    """From now on `datetime.now` and `time.time` of our modules are off; what is monotonic goes on."""
+
+    class Stepped(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return datetime.now(tz) + timedelta(seconds=seconds)
+
+    ours = [module for name, module in sys.modules.items() if name.startswith(("libs.", "services."))]
+    for module in ours:
+        if getattr(module, "datetime", None) is datetime:
+            setattr(module, "datetime", Stepped)  # noqa: B010 a module's own name
+    clock = time.time
+    time.time = lambda: clock() + seconds
+
+
 def main() -> None:
     """Run the service named on the command line until it is stopped or killed."""
     switches = Switches()
     kafka.SESSION_SECONDS = switches.session_seconds  # a killed member is missed soon
+    outbox.FROZEN_SECONDS = switches.frozen_seconds  # and a frozen one
     take_away(switches.without)
     if switches.watch:
         watch(switches)
@@ -99,6 +122,8 @@ def main() -> None:
         hold(switches.hold)
     if switches.group:
         join_as(switches.group)
+    if switches.clock_step:
+        signal.signal(signal.SIGUSR1, lambda *_: step_clock(switches.clock_step))
     runpy.run_module(sys.argv[1], run_name="__main__", alter_sys=True)
 
 

@@ -4,10 +4,10 @@ import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import asyncpg
 import structlog
 from aiokafka.errors import KafkaError
 
+from libs.common.postgres import DATABASE_TROUBLE
 from libs.common.retry import envelope_of, readable
 from libs.common.settings import CommonSettings
 from services.console.runner.topics import Consumer, Record, make_consumer
@@ -32,7 +32,7 @@ class DeadLetterReader:
         while True:
             try:
                 await self._read()
-            except (KafkaError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except (*DATABASE_TROUBLE, KafkaError) as error:
                 log.warning("dead_letters_interrupted", error=str(error) or type(error).__name__)
                 await asyncio.sleep(PAUSE_SECONDS)
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
-import asyncpg
 import structlog
 
 from libs.common.errors import Permanent
+from libs.common.postgres import DATABASE_TROUBLE
 from libs.common.workflows import load_workflow
 from services.console.store.workflows import ReadFile, WorkflowStore
 
@@ -29,7 +29,7 @@ class WorkflowFiles:
         while True:
             try:
                 await self.look()
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except DATABASE_TROUBLE as error:
                 log.warning("workflow_files_interrupted", error=str(error) or type(error).__name__)
             await asyncio.sleep(self.seconds)
 

@@ -4,13 +4,13 @@ import asyncio
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
-import asyncpg
 import structlog
 
 from libs.common import jobs
 from libs.common.configuration import Configuration
 from libs.common.envelope import stable_id
 from libs.common.errors import CamloopError
+from libs.common.postgres import DATABASE_TROUBLE
 from libs.common.workflows import Workflow
 from services.dataset.domain.orders import KIND, BuildOrder
 from services.dataset.domain.policy import Decision, build_due, shortage
@@ -36,7 +36,7 @@ class PolicyLoop:
         while True:
             try:
                 await self.look()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+            except DATABASE_TROUBLE as error:
                 log.warning("policy_loop_interrupted", error=str(error) or type(error).__name__)
             await asyncio.sleep(self.poll_seconds)
 

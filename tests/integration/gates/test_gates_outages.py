@@ -71,6 +71,13 @@ async def starts_later(gate: Gate, name: str, part: PartName, since: float) -> R
     return replica
 
 
+async def is_red(replica: Replica, why: str) -> bool:
+    """Readiness says no, and why."""
+    async with httpx.AsyncClient() as http:
+        answer = await http.get(f"{replica.url}/readyz")
+    return answer.status_code == 503 and why in answer.text
+
+
 async def dead_letters(gate: Gate, consumer: str) -> int:
     """Dead letters of a consumer that the relay has sent or will send."""
     records = await gate.bus.records(f"snapshot.captured.dlq.{consumer}")
@@ -86,6 +93,7 @@ async def test_nothing_is_lost_while_kafka_is_away(gate: Gate, without: Without,
         await gate.stack.stop("kafka")
         since = time.monotonic()
         answers += await send(http, range(10, 20))
+        await gate.until(lambda: is_red(cleaner, "kafka: "), 30)
         await starts_later(gate, "registry", "kafka", since)
         answers += await send(http, range(20, 30))
     assert answers == [202] * 30, "ingest takes snapshots while Kafka is away: its outbox keeps them"
@@ -107,6 +115,7 @@ async def test_nothing_is_lost_or_dead_while_postgresql_is_away(
         await gate.stack.stop("postgres")
         since = time.monotonic()
         refused = await send(http, range(10, 13))
+        assert await is_red(cleaner, "postgresql: ")
         for number in range(20, 30):
             await gate.say(await announced(settings, number))
         await starts_later(gate, "registry", "postgres", since)

@@ -28,7 +28,7 @@ class FakePool:
     @property
     def rows(self) -> list[dict[str, Any]]:
         """What was put into the outbox."""
-        names = ("event_id", "topic", "key", "headers", "value", "available_at")
+        names = ("event_id", "topic", "key", "headers", "value", "delay")
         return [dict(zip(names, arguments, strict=True)) for _, *arguments in self.executed]
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from common_fakes import FakePool, record
@@ -121,7 +121,7 @@ async def test_a_failure_waits_for_another_try() -> None:
     await Parking("cleaner", pool).park(record(), Transient("the store is down"))
     (row,) = pool.rows
     assert row["topic"] == retry_topic("snapshot.captured", "cleaner") == "snapshot.captured.retry.cleaner"
-    assert 3.9 <= (row["available_at"] - datetime.now(UTC)).total_seconds() <= 6
+    assert timedelta(seconds=3.9) <= row["delay"] <= timedelta(seconds=6)
     assert (row["key"], row["value"]) == (b"line-1", b"{}")
     assert row["headers"]["x-error"] == "Transient: the store is down"
 
@@ -134,7 +134,7 @@ async def test_dead_letters(error: Exception, attempt: str) -> None:
     await Parking("cleaner", pool).park(record(b"{}", ("x-attempt", attempt.encode())), error)
     (row,) = pool.rows
     assert row["topic"] == dlq_topic("snapshot.captured", "cleaner") == "snapshot.captured.dlq.cleaner"
-    assert row["available_at"] is None
+    assert row["delay"] is None
     assert row["headers"]["x-attempt"] == str(int(attempt) + 1)
 
 
