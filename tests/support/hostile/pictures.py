@@ -113,7 +113,7 @@ def damaged_png() -> bytes:
     return bytes(data)
 
 
-def scan_bomb(*, scans: int = 300, side: int = 3000) -> bytes:
+def scan_bomb(*, scans: int = 4000, side: int = 3000) -> bytes:
     """A progressive JPEG that repeats one of its scans: few bytes, and each takes a pass over the whole picture."""
     file = io.BytesIO()
     PillowImage.new("L", (side, side), 90).save(file, "JPEG", progressive=True, quality=30)

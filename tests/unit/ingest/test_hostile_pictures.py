@@ -59,10 +59,10 @@ async def stored(data: bytes, decoder: WarmChild) -> Seen | Unreadable:
 
 
 async def test_a_picture_that_takes_minutes_to_decode_is_given_up_and_the_next_is_seen() -> None:
-    decoder = WarmChild(Limits(memory_bytes=1 << 30, seconds=3))
+    decoder = WarmChild(Limits(memory_bytes=1 << 30, seconds=2))
     slow = await stored(scan_bomb(), decoder)
     assert isinstance(slow, Unreadable)
-    assert "can't be decoded in a reasonable time: No answer within 3 s" in slow.detail
+    assert "can't be decoded in a reasonable time: No answer within 2 s" in slow.detail
     assert isinstance(await stored(jpeg(), decoder), Seen)
     decoder.close()
 
