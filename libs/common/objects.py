@@ -65,7 +65,7 @@ def split_uri(uri: str) -> tuple[str, str]:
     """`s3://bucket/key` as (bucket, key). Raises `Permanent` for anything else."""
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     if not uri.startswith("s3://") or not _BUCKET.fullmatch(bucket) or not _is_key(key):
-        raise Permanent(f"{uri!r} is no object address: write s3://bucket/key")
+        raise Permanent(f"{uri[:200]!r} is no object address: write s3://bucket/key")
     return bucket, key
 
 

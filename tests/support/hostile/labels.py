@@ -1,7 +1,8 @@
 """Labels nobody can learn from, as JSON that comes with a snapshot: one row each, for HTTP metadata and for events.
 
 `refused`: words of the answer of ingest (422) and of the dead letter; the snapshot is not taken. `asked`: the snapshot is
-taken, and a person is asked about it with these words. Neither: the labels are believed.
+taken, and a person is asked about it with these words. Neither: the labels are believed. Both: ingest refuses what the
+cleaner leaves out and asks about.
 """
 
 import json
@@ -40,15 +41,20 @@ LABELS = [
     LabelRow("null", box("null", 1, 20, 20), "should be a valid number"),
     LabelRow("words", box('"left"', 1, 20, 20), "should be a valid number"),
     LabelRow("a list for a number", box("[1]", 1, 20, 20), "should be a valid number"),
-    LabelRow("three numbers", box(1, 1, 20), "box.3: Field required"),
+    LabelRow("three numbers", box(1, 1, 20), r"box\.3\W+Field required"),
     LabelRow("five numbers", box(1, 1, 20, 20, 5), "at most 4 items"),
-    LabelRow("no box", '[{"label": "hairnet"}]', "box: Field required"),
+    LabelRow("no box", '[{"label": "hairnet"}]', r"box\W+Field required"),
     LabelRow("a box that is an object", '[{"label": "hairnet", "box": {"x": 1}}]', "should be a valid (tuple|array)"),
-    LabelRow("no label", '[{"box": [1, 1, 20, 20]}]', "label: Field required"),
+    LabelRow("no label", '[{"box": [1, 1, 20, 20]}]', r"label\W+Field required"),
     LabelRow("a label that is a number", box(1, 1, 20, 20, label=7), "should be a valid string"),
     LabelRow("a label that is null", box(1, 1, 20, 20, label=None), "should be a valid string"),
-    LabelRow("a label with U+0000", box(1, 1, 20, 20, label="hair\x00net"), "U\\+0000|u0000"),
-    LabelRow("half a character", '[{"label": "\\ud800", "box": [1, 1, 20, 20]}]', "surrogate|Invalid JSON"),
+    LabelRow("a label with U+0000", box(1, 1, 20, 20, label="hair\x00net"), "U\\+0000", asked="none of the classes"),
+    LabelRow(
+        "half a character",
+        '[{"label": "\\ud800", "box": [1, 1, 20, 20]}]',
+        "surrogate|Invalid JSON",
+        asked="none of the classes",
+    ),
     LabelRow("a word for the list", '"hairnet"', "should be a valid (tuple|array)"),
     LabelRow("an object for the list", '{"label": "hairnet"}', "should be a valid (tuple|array)"),
     LabelRow("numbers for labels", "[1, 2]", "should be (a valid dictionary|an object)"),
