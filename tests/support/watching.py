@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -18,6 +17,7 @@ import httpx
 import pytest
 import yaml
 
+from libs.local.ports import free_port
 from tests.support.promql import DEPLOY
 
 # Debian calls it prometheus-alertmanager, its makers alertmanager.
@@ -68,7 +68,7 @@ def programs_or_skip() -> dict[str, str]:
 def watching(programs: dict[str, str], folder: Path, http: dict[str, str]) -> Iterator[Watch]:
     """Start the receiver, Alertmanager and Prometheus; `http` are base URLs by service. All end with the context."""
     with receiver() as told:
-        alertmanager, prometheus = _free_address(), _free_address()
+        alertmanager, prometheus = (f"127.0.0.1:{free_port()}" for _ in range(2))
         (folder / "alertmanager.yml").write_text(alertmanager_configuration(told.url))
         (folder / "prometheus.yml").write_text(prometheus_configuration(http, alertmanager))
         first = [programs["alertmanager"], f"--config.file={folder}/alertmanager.yml", f"--storage.path={folder}/am",
@@ -156,9 +156,3 @@ def _wait_until_ready(process: subprocess.Popen[bytes], address: str, log: Path)
             pass
         time.sleep(0.1)
     raise AssertionError(f"{process.args} is not ready:\n{log.read_text()[-2000:]}")
-
-
-def _free_address() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
