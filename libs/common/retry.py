@@ -10,11 +10,10 @@ import base64
 import random
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from hashlib import sha256
 from json import JSONDecodeError
 from typing import Any
 from uuid import UUID
@@ -177,7 +176,7 @@ class Parking:
         fits = len(record.value or b"") <= LARGEST_VALUE
         await outbox.insert(
             connection,
-            event_id=parked_id(envelope, record.value),
+            event_id=parked_id(envelope, headers),
             topic=name(envelope.topic, self.consumer),
             key=record.key or b"",
             headers=headers if fits else headers | {"x-value-left-at-origin": f"{len(record.value or b'')} bytes"},
@@ -192,9 +191,9 @@ class Parking:
         telemetry.breaker_open.labels(self.consumer).set(1 if self.breaker.any_open else 0)
 
 
-def parked_id(envelope: Envelope, value: bytes | None) -> UUID:
+def parked_id(envelope: Envelope, headers: Mapping[str, str]) -> UUID:
     """Of the outbox row: the same message renews its row, another one under the same event id never takes it away."""
-    return stable_id("parked", envelope.event_id, sha256(value or b"").hexdigest())
+    return stable_id("parked", envelope.event_id, headers["x-origin-partition"], headers["x-origin-offset"])
 
 
 def envelope_of(record: "ConsumerRecord[bytes, bytes]") -> Envelope:
@@ -207,11 +206,12 @@ def parked_headers(
 ) -> dict[str, str]:
     """The message's own headers, plus where it came from and why it is here."""
     own = {name: readable(raw).decode() for name, raw in record.headers}
+    known = own if record.topic != envelope.topic else {}  # a stranger may have written such headers, too
     origin = {
         "x-attempt": str(attempt),
-        "x-origin-topic": own.get("x-origin-topic", envelope.topic),
-        "x-origin-partition": own.get("x-origin-partition", str(record.partition)),
-        "x-origin-offset": own.get("x-origin-offset", str(record.offset)),
+        "x-origin-topic": known.get("x-origin-topic", envelope.topic),
+        "x-origin-partition": known.get("x-origin-partition", str(record.partition)),
+        "x-origin-offset": known.get("x-origin-offset", str(record.offset)),
         "x-error": storable(f"{type(error).__name__}: {error}"[:ERROR_TEXT]),
         "x-consumer": consumer,
     }

@@ -172,8 +172,8 @@ async def test_two_messages_under_one_event_id_keep_a_row_each_and_one_renews_it
     pool = FakePool()
     parking = Parking("cleaner", pool)
     headers = (("ce_id", b"frame 7"), ("ce_source", b"/camera/line-1"))
-    for value in (b"one", b"two", b"one"):
-        await parking.park(record(value, *headers), Permanent("no"))
+    for offset in (7, 8, 7):
+        await parking.park(record(b"{}", *headers, offset=offset), Permanent("no"))
     first, second, again = (row["event_id"] for row in pool.rows)
     assert first == again != second
     assert {row["headers"]["ce_id"] for row in pool.rows} == {"frame 7"}
