@@ -75,10 +75,10 @@ async def measure(admin: AIOKafkaAdminClient, edges: Edges) -> None:
     groups = {str(name) for name, _ in await admin.list_consumer_groups()}
     heard = who_hears_what(set(partitions), groups)
     ends = await edges.end_offsets([each for topic in partitions.values() for each in topic])
-    committed = {group: await _committed(admin, group) for group in {each.group for each in heard}}
+    committed = {group: await _committed(admin, group) for group in groups & {each.group for each in heard}}
     for each in heard:
         mine = [partition for topic in each.topics for partition in partitions.get(topic, ())]
-        acknowledged = await _acknowledged(edges, mine, committed[each.group])
+        acknowledged = await _acknowledged(edges, mine, committed.get(each.group, {}))
         telemetry.lag.labels(each.consumer, each.topic).set(sum(ends[p] - acknowledged[p] for p in mine))
         telemetry.committed.labels(each.consumer, each.topic).set(sum(acknowledged.values()))
 
