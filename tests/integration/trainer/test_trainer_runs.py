@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from hashlib import sha256
 from pathlib import Path
@@ -12,6 +13,7 @@ import asyncpg
 import pytest
 from trainer_kit import Neighbours, gone, job, publish_dataset, training_children, workflow_changed
 
+from libs.common import telemetry
 from libs.common.envelope import stable_id
 from libs.common.events import ModelTrained, TrainingFailed, TrainingProgressed, TrainingQueued, TrainingStarted
 from libs.common.objects import S3Objects
@@ -117,13 +119,24 @@ async def test_a_cancelled_run_ends_within_a_lease(
     run_id = await neighbours.request(name, hyperparameters={"epochs": 3000})
     await neighbours.first(TrainingProgressed, run_id)
     assert len(training_children(tmp_path / "work")) == 1
+    assert abs(time.time() - (shown("training_last_progress_timestamp_seconds", workflow=name) or 0)) < 30
+    assert shown("job_workers_idle", kind="train") == 0
+    counted = shown("job_finished_total", kind="train", outcome="failed")
     await neighbours.cancel(run_id)
     failed = await neighbours.first(TrainingFailed, run_id)
     assert failed.reason == "cancelled: wrong labels (li)"
     await gone(tmp_path / "work", 4)
     assert (await job(database.dsn, run_id))["state"] == "cancelled"
+    await neighbours.until(lambda: shown("job_workers_idle", kind="train") == 1)
+    assert shown("training_last_progress_timestamp_seconds", workflow=name) is None, "nothing trains: nothing stalls"
+    assert shown("job_finished_total", kind="train", outcome="failed") == counted, "cancelled is not failed"
     second = await neighbours.request(name, hyperparameters={"epochs": 0})
     assert (await neighbours.first(TrainingFailed, second)).reason, "the trainer takes the next run"
+
+
+def shown(series: str, **labels: str) -> float | None:
+    """What the trainer's metrics say."""
+    return telemetry.REGISTRY.get_sample_value(f"camloop_{series}", labels)
 
 
 async def test_hyperparameters_that_make_no_sense_fail_the_run_with_the_reason(
