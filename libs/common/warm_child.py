@@ -53,6 +53,11 @@ class WarmChild:
             raise outcome
         return outcome
 
+    @property
+    def pid(self) -> int | None:
+        """Of the child, while there is one."""
+        return None if self._process is None else self._process.pid
+
     def close(self) -> None:
         """End the child (blocking, some milliseconds). A later call starts another."""
         if self._process is not None:

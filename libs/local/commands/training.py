@@ -53,11 +53,21 @@ def parse_settings(pairs: list[str]) -> dict[str, Any]:
         name, equals, text = pair.partition("=")
         if not equals or not name.strip():
             raise ValueError(f"--set {pair!r} is not NAME=VALUE, like epochs=50")
-        try:
-            values[name.strip()] = json.loads(text)
-        except ValueError:
-            values[name.strip()] = text
+        values[name.strip()] = _value(pair, text)
     return values
+
+
+def _value(pair: str, text: str) -> Any:
+    try:
+        value = json.loads(text)
+        json.dumps(value, allow_nan=False)
+    except RecursionError as error:
+        raise ValueError(f"--set {pair[:80]!r} is nested too deep for a hyper-parameter") from error
+    except ValueError as error:
+        if "JSON compliant" in str(error):
+            raise ValueError(f"--set {pair!r} is no number a training takes") from error
+        return text
+    return value
 
 
 @runs.callback(invoke_without_command=True)

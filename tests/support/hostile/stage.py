@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -134,10 +135,12 @@ class Stage:
         handled = {row["event_id"] for row in await self.rows("select event_id from cleaner.inbox")}
         statement = "select sample_id, verdict, coalesce(reason, '') || ' ' || coalesce(detail, why, '') as words from cleaner.sample"
         verdicts = {row["sample_id"]: Fate(row["verdict"], row["words"]) for row in await self.rows(statement)}
+        # Of messages under one event id one may be handled and the others refused: only a dead letter is surely its own.
+        shared = Counter(each.event_id for each in self.sent)
         found: dict[Where, list[Fate]] = {}
         for each in self.sent:
             own = [Fate("dead", dead[each.where])] if each.where in dead else []
-            if each.event_id in handled:
+            if each.event_id in handled and not (own and shared[each.event_id] > 1):
                 own.append(verdicts.get(sample_id_of(WORKFLOW, each.snapshot_id), Fate("handled")))
             found[each.where] = own
         return found
