@@ -12,10 +12,6 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1]))
 
-from faststream.specification.asyncapi import AsyncAPI  # noqa: E402
-
-from libs.common.kafka import make_broker  # noqa: E402
-from libs.common.retry import Parking  # noqa: E402
 from libs.common.service import Service  # noqa: E402
 from libs.local.plan import SERVICES  # noqa: E402
 
@@ -40,17 +36,10 @@ def documents() -> dict[Path, str]:
     found: dict[Path, str] = {}
     for name in SERVICES:
         described = service(name)
-        found[HERE / f"asyncapi-{name}.json"] = _text(asyncapi(described))
+        found[HERE / f"asyncapi-{name}.json"] = _text(described.asyncapi())
         if described.routes is not None:
             found[HERE / f"openapi-{name}.json"] = _text(described.http_app().openapi())
     return found
-
-
-def asyncapi(described: Service) -> dict[str, Any]:
-    """What a service hears, with the schema of every body."""
-    broker = make_broker(described.settings, Parking(described.name, None))  # type: ignore[arg-type]
-    broker.include_router(described.subscriptions.router)
-    return AsyncAPI(broker, title=f"camloop {described.name}", version="1").to_specification().to_jsonable()
 
 
 def _text(document: dict[str, Any]) -> str:

@@ -19,6 +19,8 @@ Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z
 """A workflow or model name."""
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Metrics = dict[str, float | None]
+Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
+"""Of what a camera saw in a window: more would overflow the sums over all its windows, whoever reads them."""
 Box = tuple[float, float, float, float]
 """`[x1, y1, x2, y2]`, pixels of the snapshot."""
 
@@ -511,12 +513,12 @@ class PredictionReported(Event):
     camera_id: ExternalId
     at: AwareDatetime
     model: ModelRef
-    window_seconds: float
-    images: int
-    detections_per_class: dict[str, int]
-    confidence_histogram: dict[str, int] = Field(default_factory=dict)
+    window_seconds: Annotated[float, Field(ge=0)]
+    images: Count
+    detections_per_class: dict[str, Count]
+    confidence_histogram: dict[str, Count] = Field(default_factory=dict)
     latency_ms: dict[str, float] = Field(default_factory=dict)
-    verdicts: dict[str, int] | None = None
+    verdicts: dict[str, Count] | None = None
 
 
 # --- configuration everybody follows ---------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ from services.ingest.vision import inspect
 from services.trainer.training.hyperparameters import UltralyticsHyperparameters, parse_hyperparameters
 from services.trainer.training.protocol import TrainingFailed
 from tests.conftest import Database, settings_for
-from tests.support.hostile.events import EVENTS, EventRow
+from tests.support.hostile.events import BODIES, EVENTS, EventRow
 from tests.support.hostile.imports import CLASSES, IMPORTS, lay_good
 from tests.support.hostile.ingest_app import IngestApp, ingest_app
 from tests.support.hostile.labels import LABELS
@@ -44,6 +44,7 @@ INPUTS = int(os.environ.get("HOSTILE_INPUTS", "1000"))
 REPORT = os.environ.get("HOSTILE_REPORT")
 SEED = int(os.environ.get("HOSTILE_SEED", "20260302"))
 NEIGHBOUR_EVERY = 50
+NONSENSE = 40
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 
@@ -257,9 +258,14 @@ def _by_command(mutator: Mutator, workflow: dict[str, Any]) -> str:
 
 
 async def test_messages(tally: Tally, mutator: Mutator, open_stage: OpenStage) -> None:
-    """Through real Kafka to a real cleaner, over all partitions, a good neighbour after every 50 and on each at the end."""
+    """Through real Kafka to a real cleaner, over all partitions, a good neighbour after every 50 and on each at the end.
+
+    First a camera that talks nonsense and nothing else: that must not stop its partition either.
+    """
     async with open_stage() as stage:
-        for number in range(tally.share("messages")):
+        for _ in range(NONSENSE):
+            await stage.row(mutator.choice([row for row in BODIES if row.fate == "dead"]))
+        for number in range(NONSENSE, tally.share("messages")):
             if number % NEIGHBOUR_EVERY == 0:
                 await stage.neighbour(number // NEIGHBOUR_EVERY % 12)
             await _one_message(stage, mutator, number % 12)
