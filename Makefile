@@ -8,7 +8,7 @@ WORKFLOW ?= hairnet
 RUN = uv run --no-sync
 UNIT = $(RUN) pytest tests/unit tests/contracts -q -n 2
 
-.PHONY: demo up down test check unit bench gates-prove install hostile docs
+.PHONY: demo up down test check unit bench gates-prove soak install hostile docs
 
 install: .venv/.synced
 
@@ -45,6 +45,12 @@ unit: install
 test: install      ## all tests, on real Kafka, PostgreSQL and S3
 	$(UNIT)
 	$(RUN) pytest tests/integration tests/ml tests/e2e -q --durations=25
+
+gates-prove: install ## every crash gate, then again with each of its protections taken away: it must then be crossed
+	$(RUN) pytest tests/integration --prove -q
+
+soak: install      ## 15 minutes of cameras at full rate while everything is killed or stopped in turn; then the books are balanced
+	$(RUN) python -m tests.soak --minutes 15
 
 hostile: install   ## 10,000 generated bad inputs, 1,500 of them through real Kafka: under ten minutes, counts by kind at the end
 	HOSTILE_INPUTS=10000 HOSTILE_REPORT=var/hostile.json $(RUN) pytest tests/integration/hostile/test_hostile_generated.py -q

@@ -42,7 +42,7 @@ class Replica:
 
     @classmethod
     async def _start(cls, name: str, arguments: list[str], environment: Mapping[str, str], folder: Path) -> "Replica":
-        port = free_port()
+        port = int(environment.get(f"{name.upper()}_HTTP_PORT", 0)) or free_port()
         output = folder / f"{name}-{port}.log"
         variables = {variable: os.environ[variable] for variable in ("PATH", "HOME") if variable in os.environ}
         variables |= {"ORT_DISABLE_TELEMETRY": "1", f"{name.upper()}_HTTP_PORT": str(port), **environment}

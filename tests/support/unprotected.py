@@ -1,7 +1,7 @@
 """`python -m tests.support.unprotected cleaner`: a real service, watched, slowed down or with protections taken away.
 
 Switches come by the environment (`Switches`). Watched, every handler's transaction leaves a row in `public.gate_start`
-(when it begins) and one in `public.gate_effect` (if it commits): a doubled effect is a doubled row.
+(when it begins, unless `starts` is off) and one in `public.gate_effect` (if it commits): a doubled effect is a doubled row.
 """
 
 import asyncio
@@ -41,6 +41,7 @@ class Switches(BaseSettings):
     without: list[str] = Field(default_factory=list)
     die: str | None = None
     watch: bool = False
+    starts: bool = True
     seconds: float = 0.0
     fail: str = ""
     session_seconds: int = 6
@@ -57,9 +58,10 @@ def watch(switches: Switches) -> None:
 
     async def watched(connection: Connection, consumer: str, envelope: Envelope) -> None:
         note = (consumer, envelope.topic, envelope.event_id, os.getpid())
-        outside = await asyncpg.connect(switches.database_url)
-        await outside.execute("insert into public.gate_start values ($1, $2, $3, $4)", *note)
-        await outside.close()
+        if switches.starts:
+            outside = await asyncpg.connect(switches.database_url)
+            await outside.execute("insert into public.gate_start values ($1, $2, $3, $4)", *note)
+            await outside.close()
         await asyncio.sleep(switches.seconds)
         await claim(connection, consumer, envelope)
         if envelope.topic == switches.fail:
