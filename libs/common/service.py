@@ -6,16 +6,17 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 import uvicorn
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import JSONResponse, PlainTextResponse
 from faststream.kafka import KafkaBroker
-from faststream.specification.asyncapi import AsyncAPI
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from libs.common import kafka, objects, telemetry
+from libs.common.asyncapi import asyncapi
 from libs.common.configuration import Configuration
 from libs.common.http import speak_problems
 from libs.common.kafka import Subscriptions
@@ -75,6 +76,10 @@ class Service:
         app.state.admin_token = self.settings.admin_token
         return app
 
+    def asyncapi(self) -> dict[str, Any]:
+        """What the service hears, for whoever wants to say it."""
+        return asyncapi(self.name, self.settings, self.subscriptions.heard)
+
     def run(self) -> None:
         """Run until SIGTERM or SIGINT."""
         telemetry.configure_logging(service=self.name, level=self.settings.log_level, format_=self.settings.log_format)
@@ -105,7 +110,7 @@ class Service:
             parking.needed = needed
             await self.wire(runtime)
             self._born_at_zero()
-            add_health(runtime.app, Health(needed, self.subscriptions, parking, relay), broker)
+            add_health(runtime.app, Health(needed, self.subscriptions, parking, relay), self.asyncapi())
             await self._work(runtime, relay, needed, stop)
 
     async def _work(self, runtime: Runtime, relay: Relay, needed: Needed, stop: asyncio.Event) -> None:
@@ -179,8 +184,8 @@ class Health:
         return waiting + [f"{part}: {reason}" for part, reason in self.needed.down.items()]
 
 
-def add_health(app: FastAPI, health: Health, broker: KafkaBroker) -> None:
-    """`/healthz`, `/readyz`, `/metrics`, `/asyncapi`."""
+def add_health(app: FastAPI, health: Health, asyncapi: dict[str, Any]) -> None:
+    """`/healthz`, `/readyz`, `/metrics`, `/asyncapi.json`."""
 
     @app.get("/healthz", include_in_schema=False)
     async def healthz() -> JSONResponse:
@@ -197,8 +202,8 @@ def add_health(app: FastAPI, health: Health, broker: KafkaBroker) -> None:
         return PlainTextResponse(generate_latest(telemetry.REGISTRY), media_type=CONTENT_TYPE_LATEST)
 
     @app.get("/asyncapi.json", include_in_schema=False)
-    async def asyncapi() -> JSONResponse:
-        return JSONResponse(AsyncAPI(broker).to_specification().to_jsonable())
+    async def document() -> JSONResponse:
+        return JSONResponse(asyncapi)
 
 
 def _server(app: FastAPI, settings: CommonSettings) -> uvicorn.Server:
