@@ -50,7 +50,7 @@ def test_it_is_an_asyncapi_document_whose_references_lead_somewhere() -> None:
     ApplicationSchema.model_validate(DOCUMENT | {"servers": {}})
     found = references(DOCUMENT)
     assert len(found) > 4 * len(EVENTS)
-    assert all(at(reference) for reference in found)
+    assert [reference for reference in found if at(reference) is None] == []
     for schema in DOCUMENT["components"]["schemas"].values():
         Draft202012Validator.check_schema(schema)
 
