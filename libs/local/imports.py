@@ -5,11 +5,11 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
+from libs.local.recordings import taken_at
 from libs.local.sending import Outgoing, stable_snapshot_id
 from libs.vision.formats.coco import read_coco
 from libs.vision.formats.csv_file import TABLE, read_csv
@@ -156,7 +156,7 @@ def _outgoing(image: LabelledImage, plan: Plan, groups: Mapping[str, str]) -> Ou
     facts: dict[str, object] = {
         "snapshot_id": stable_snapshot_id(plan.workflow, camera, group, sha256(data).hexdigest()),
         "camera_id": camera,
-        "captured_at": datetime.fromtimestamp(image.path.stat().st_mtime, UTC).isoformat(),
+        "captured_at": taken_at(image.path),
         "workflow": plan.workflow,
         "source_group": group,
     }

@@ -12,6 +12,8 @@ from pydantic import JsonValue
 from libs.local.sending import Outgoing
 from libs.vision.formats.files import existing_folder, image_files, spoken
 
+_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+
 
 class BadSidecar(ValueError):
     """What lies beside a picture, or was given as its labels, is not what it should be; the text names the file."""
@@ -37,8 +39,13 @@ def snapshot_of_file(path: Path, camera: Camera, *, labels: Path | None = None) 
     """
     beside = path.with_name(f"{path.name}.json")
     known = read_labels(labels) if labels else read_labels(beside) if beside.is_file() else {}
-    taken = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat()
-    return Outgoing(spoken(Path(path.name)), path.read_bytes, {"captured_at": taken} | known | camera.facts())
+    return Outgoing(spoken(Path(path.name)), path.read_bytes, {"captured_at": taken_at(path)} | known | camera.facts())
+
+
+def taken_at(path: Path) -> str:
+    """The file's own time, ISO 8601. Archives without times leave 1970 or 1980, and copies may lie ahead: brought to what
+    a camera's clock can say."""
+    return min(max(datetime.fromtimestamp(path.stat().st_mtime, UTC), _EARLIEST), datetime.now(UTC)).isoformat()
 
 
 def read_labels(path: Path) -> dict[str, JsonValue]:

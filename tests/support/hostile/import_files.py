@@ -203,6 +203,12 @@ FILES = [
         "skipped",
         "a ZIP archive",
     ),
+    ImportRow(
+        "a picture of 1970", "yolo", lambda root: os.utime(write(root / "images" / "a.jpg", jpeg()), (0, 0)), "fine"
+    ),
+    ImportRow(
+        "a picture of 2099", "yolo", lambda root: os.utime(write(root / "images" / "a.jpg", jpeg()), (4e9, 4e9)), "fine"
+    ),
     ImportRow("names in GBK", "yolo", gbk_names, "fine"),
     ImportRow("names in Chinese", "yolo", chinese_names, "fine"),
     ImportRow("classes in GBK", "yolo", _yolo_classes("hairnet\n发网\n".encode("gbk")), "fine"),

@@ -1,6 +1,7 @@
 """Every data set of the table through the importer: what is wrong is said, the good neighbour goes, nothing leaks in."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from libs.local.imports import READERS, Import, Plan, prepare
 from libs.local.output import printable
 from libs.vision.formats.items import FormatError
+from services.ingest.domain import check_clock
 from tests.support.hostile.imports import CLASSES, IMPORTS, ImportRow, lay_good
 from tests.support.hostile.pictures import jpeg
 
@@ -41,6 +43,7 @@ def test_a_hostile_data_set_is_told_what_is_wrong(row: ImportRow, tmp_path: Path
     assert len(sent) == row.pictures, sent
     for each in found.snapshots:
         json.dumps(each.facts).encode()
+        check_clock(datetime.fromisoformat(str(each.facts["captured_at"])), datetime.now(UTC), tolerance_seconds=1)
         each.name.encode()
         assert each.load() == jpeg()
     printable(json.dumps([*found.skipped.values(), *words(found).values()], ensure_ascii=False)).encode()
