@@ -1,7 +1,7 @@
 """The stage of hostile messages: a real cleaner that gives up after two tries, on a bus of its own."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -10,11 +10,9 @@ from aiokafka import AIOKafkaProducer
 from libs.common.objects import connect
 from libs.common.settings import CommonSettings
 from tests.conftest import Database
-from tests.support.hostile.stage import Stage
+from tests.support.hostile.stage import OpenStage, Stage
 from tests.support.replica import Replica
 from tests.support.service_process import bus_on
-
-OpenStage = Callable[[], AbstractAsyncContextManager[Stage]]
 
 
 @pytest.fixture

@@ -4,11 +4,10 @@ import json
 import re
 
 import pytest
-from conftest import OpenStage
 
 from tests.support.hostile.events import EVENTS, EventRow
 from tests.support.hostile.pictures import jpeg
-from tests.support.hostile.stage import Fate, Message, Stage
+from tests.support.hostile.stage import Fate, Message, OpenStage, Stage
 
 pytestmark = [pytest.mark.connected, pytest.mark.timeout(300)]
 EXPECTED = {"taken": "approved"}

@@ -12,7 +12,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from conftest import OpenStage
 
 from libs.common.children import Limits
 from libs.common.errors import Permanent
@@ -34,7 +33,7 @@ from tests.support.hostile.ingest_app import IngestApp, ingest_app
 from tests.support.hostile.labels import LABELS
 from tests.support.hostile.mutation import Mutator
 from tests.support.hostile.pictures import PICTURES, jpeg
-from tests.support.hostile.stage import Stage, message_of
+from tests.support.hostile.stage import OpenStage, Stage, message_of
 from tests.support.hostile.tally import Tally
 from tests.support.hostile.uploads import RAW
 from tests.unit.cleaner.cleaner_kit import make_picture

@@ -3,7 +3,8 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -18,7 +19,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from libs.common.envelope import read_envelope
 from libs.common.events import SnapshotCaptured, WorkflowChanged, to_json
 from libs.common.objects import S3Objects
-from libs.common.outbox import envelope_headers
+from libs.common.retry import readable
 from services.cleaner.domain.samples import sample_id_of
 from tests.support.hostile.events import KEEP, EventRow
 from tests.support.hostile.pictures import jpeg
@@ -183,6 +184,10 @@ class Stage:
         return troubles + [line for line in lines if UNEXPECTED.search(line)][:5]
 
 
+OpenStage = Callable[[], AbstractAsyncContextManager[Stage]]
+"""`async with open_stage() as stage`."""
+
+
 def message_of(
     row: EventRow, body: dict[str, Any], headers: dict[str, bytes | None]
 ) -> tuple[bytes | None, dict[str, bytes | None]]:
@@ -207,9 +212,4 @@ def _with(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 def parsed(headers: dict[str, bytes | None]) -> Sequence[tuple[str, bytes]]:
     """As the cleaner sees them: what is not UTF-8 is written down, not decoded."""
-    from libs.common.retry import readable
-
     return [(name, readable(raw)) for name, raw in headers.items()]
-
-
-__all__ = ["Fate", "Message", "Stage", "envelope_headers", "message_of"]
