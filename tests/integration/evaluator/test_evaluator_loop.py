@@ -343,6 +343,6 @@ async def _is(ask: Callable[[], Awaitable[object]], wanted: object) -> bool:
 
 
 async def _until(true: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while not await true():  # noqa: ASYNC110 a database tells nobody
             await asyncio.sleep(0.05)
