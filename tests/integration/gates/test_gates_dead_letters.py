@@ -94,6 +94,9 @@ async def test_a_partition_moves_past_poison(gate: Gate, without: Without, seen:
     before = len(await gate.bus.records(DLQ))
     offsets: dict[int, str] = {}
     neighbours = await good(gate, 1)
+    odd, headers = headers_of(event := rejection(), **{"x-camera": b"\xff\xfe", "x-line": None})
+    await publish(gate, event.model_dump_json().encode(), headers)  # a good event, whatever its sender adds
+    neighbours.append(odd)
     for name, (value, headers) in POISON.items():
         offsets[await publish(gate, value, headers)] = name
         neighbours += await good(gate, 1)
