@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -67,13 +68,20 @@ class Database:
             await migrate(self.dsn, service)
 
 
-@pytest.fixture
-async def database(stack: LocalStack) -> AsyncIterator[Database]:
+@asynccontextmanager
+async def new_database(stack: LocalStack) -> AsyncIterator[Database]:
     """A database nobody else uses, dropped afterwards."""
     name = f"test_{uuid4().hex}"
     await _as_admin(stack, f"create database {name}")
     yield Database(with_database(stack.postgres_dsn, name))
     await _as_admin(stack, f"drop database {name} with (force)")
+
+
+@pytest.fixture
+async def database(stack: LocalStack) -> AsyncIterator[Database]:
+    """A database of the test's own."""
+    async with new_database(stack) as made:
+        yield made
 
 
 async def _as_admin(stack: LocalStack, statement: str) -> None:

@@ -29,6 +29,7 @@ PASSING = (
     asyncpg.exceptions.InsufficientResourcesError,
     asyncpg.exceptions.TransactionRollbackError,
 )
+PROBLEM, JSON = "application/problem+json", "application/json"
 bearer = HTTPBearer(auto_error=False, description="A scoped token, shown once when it was issued")
 
 
@@ -59,11 +60,25 @@ class Principal:
             raise Denied(f"This token belongs to camera {self.camera_id!r} and cannot speak for {camera_id!r}")
 
 
+class ProblemApi(FastAPI):
+    """FastAPI whose document gives errors the one content type they have; by itself it knows one for all answers."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document."""
+        document = super().openapi()
+        paths: dict[str, dict[str, dict[str, Any]]] = document["paths"]
+        for operation in (operation for path in paths.values() for operation in path.values()):
+            for content in (answer.get("content", {}) for answer in operation["responses"].values()):
+                if PROBLEM in content and JSON in content:
+                    content[PROBLEM] = content.pop(JSON)
+        return document
+
+
 def problem_response(status: int, title: str, detail: str) -> JSONResponse:
     """One shape for every error."""
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
     body = Problem(title=title, status=status, detail=detail).model_dump()
-    return JSONResponse(body, status_code=status, media_type="application/problem+json", headers=headers)
+    return JSONResponse(body, status_code=status, media_type=PROBLEM, headers=headers)
 
 
 def status_of(error: CamloopError) -> int:
@@ -112,8 +127,9 @@ async def _bug(_: Request, error: Exception) -> JSONResponse:
 
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "content": {"application/problem+json": {}}, "description": text}
+    status: {"model": Problem, "content": {PROBLEM: {}}, "description": text}
     for status, text in {
+        400: "Not readable as what it says it is",
         401: "No or unknown token",
         403: "Scope or camera does not fit",
         404: "Not found",

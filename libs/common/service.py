@@ -18,7 +18,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from libs.common import kafka, objects, telemetry
 from libs.common.asyncapi import asyncapi
 from libs.common.configuration import Configuration
-from libs.common.http import speak_problems
+from libs.common.http import ProblemApi, speak_problems
 from libs.common.kafka import Subscriptions
 from libs.common.needed import Needed, Probe
 from libs.common.objects import S3Objects
@@ -67,7 +67,7 @@ class Service:
 
     def http_app(self) -> FastAPI:
         """The HTTP side without any connection: enough for its OpenAPI document."""
-        app = FastAPI(
+        app = ProblemApi(
             title=f"camloop {self.name}", version="1", docs_url="/docs" if self.routes else None, redoc_url=None
         )
         speak_problems(app)

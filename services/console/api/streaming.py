@@ -20,6 +20,8 @@ router = APIRouter(prefix="/api", responses=PROBLEMS, dependencies=[Reader])
 Topics = Annotated[list[str] | None, Query()]
 PAGE = 200
 KEEP_ALIVE_SECONDS = 15.0
+END = 2**63  # of positions: once a stream has begun to answer, PostgreSQL's refusal would cut it
+EVENT_STREAM = "text/event-stream"
 
 
 @dataclass
@@ -57,24 +59,33 @@ async def list_events(
     return EventsAnswer(events=[event_answer(logged) for logged in found])
 
 
-@router.get("/stream", response_class=StreamingResponse)
+@router.get(
+    "/stream",
+    response_class=StreamingResponse,
+    responses={200: {"content": {EVENT_STREAM: {}}, "description": "Server-sent events"}},
+)
 async def stream(
     request: Request,
     topic: Topics = None,
     key: str | None = None,
     workflow: str | None = None,
-    after: Annotated[int | None, Query(ge=0)] = None,
+    after: Annotated[int | None, Query(ge=0, lt=END)] = None,
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> StreamingResponse:
     """Events as they come (`id`: the position). Goes on after `Last-Event-ID` or `after`; without both, from now."""
     log = access.event_log(request)
-    start = int(last_event_id) if last_event_id and last_event_id.isdecimal() else after
+    start = after if (resumed := _position(last_event_id)) is None else resumed
     position = await log.last_seq() if start is None else start
     wanted = Filter(topic, key, workflow=workflow)
     seconds = access.settings(request).stream_poll_seconds
     lines = follow(log, wanted, position, closing=request.app.state.streams.closing, poll_seconds=seconds)
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-    return StreamingResponse(lines, media_type="text/event-stream", headers=headers)
+    return StreamingResponse(lines, media_type=EVENT_STREAM, headers=headers)
+
+
+def _position(text: str | None) -> int | None:
+    """What a reader was last sent; None for what cannot come from here."""
+    return int(text) if text and text.isdecimal() and len(text) < 20 and int(text) < END else None
 
 
 async def follow(
