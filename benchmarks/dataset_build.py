@@ -15,6 +15,8 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+from benchmarks.rows import Row, limit
+from benchmarks.stacks import settings_of
 from libs.common import jobs as job_queue
 from libs.common import objects
 from libs.common.configuration import Configuration, put_workflow
@@ -22,7 +24,6 @@ from libs.common.events import Annotation, SampleApproved, WorkflowChanged, to_j
 from libs.common.jobs import Jobs
 from libs.common.postgres import Pool, migrate, open_pool
 from libs.common.runner import JobRunner
-from libs.common.settings import CommonSettings
 from libs.common.testing import NOON, envelope_for, media
 from libs.local.stack import LocalStack
 from services.dataset.domain.orders import KIND, BuildOrder
@@ -146,16 +147,7 @@ async def tick(gaps: list[float]) -> None:
 async def run(count: int) -> list[Measured]:
     """Fill, build, build again, change one sample, build."""
     async with LocalStack() as stack:
-        settings = CommonSettings.model_validate(
-            {
-                "KAFKA_BOOTSTRAP_SERVERS": stack.kafka_bootstrap,
-                "DATABASE_URL": stack.postgres_dsn,
-                "S3_ENDPOINT": stack.s3_endpoint,
-                "S3_ACCESS_KEY": stack.s3_access_key,
-                "S3_SECRET_KEY": stack.s3_secret_key,
-                "CAMLOOP_ADMIN_TOKEN": "benchmark-0123456789-0123456789",
-            }
-        )
+        settings = settings_of(stack)
         await migrate(settings.database_url, "dataset")
         pool = await open_pool(settings.database_url, "dataset")
         store = objects.connect(settings)
@@ -173,6 +165,23 @@ async def run(count: int) -> list[Measured]:
         found.append(await measure("one changed", pool, runner))
         await pool.close()
         return found
+
+
+async def rows(count: int = 100_000) -> list[Row]:
+    """The builds as lines of the table."""
+    first, nothing, one = await run(count)
+    return [
+        limit(f"dataset build, {count:,} samples, nothing copied", first.seconds, "s", 10),
+        limit("the same again with nothing new", nothing.seconds, "s", 1),
+        Row(
+            f"the same with one sample changed ({one.blocked:.2f} s without a tick)",
+            f"{one.seconds:.2f} s",
+            "",
+            None,
+            "",
+            None,
+        ),
+    ]
 
 
 if __name__ == "__main__":

@@ -2,10 +2,8 @@
 
 import io
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import redirect_stdout
-from dataclasses import dataclass
-from statistics import median
 from typing import Any
 
 import cv2
@@ -15,6 +13,7 @@ from PIL import Image
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from benchmarks.rows import Row, at_least, middle
 from libs.vision.coco_metrics import coco_summary
 from libs.vision.hashing import perceptual_hash
 from libs.vision.quality import decode_image, grey, measure
@@ -22,33 +21,22 @@ from libs.vision.quality import decode_image, grey, measure
 ROUNDS = 3
 
 
-@dataclass(frozen=True)
-class Row:
-    """One line of the table. `ratio` is other / ours for seconds: above 1 we are faster. `goal` is its least value."""
-
-    what: str
-    ours: float
-    other: float
-    goal: float | None
-
-    @property
-    def ratio(self) -> float:
-        return self.other / self.ours
-
-
-def rows() -> Iterator[Row]:
+def rows() -> list[Row]:
     """Every measurement of this file."""
     pictures = _pictures(200)
-    yield _compare("cleaner: decode, measure, hash / decode and pHash by ImageHash, 200 JPEG of 640x480",
-                   lambda: _clean(pictures), lambda: _image_hash(pictures), goal=1.0)  # fmt: skip
     truth, detections = _scenes(images=200, boxes=100)
-    yield _compare("evaluator: 12 COCO numbers / pycocotools, 200 images of 100 boxes",
-                   lambda: coco_summary(truth, detections), lambda: _pycocotools(truth, detections), goal=10.0)  # fmt: skip
+    return [
+        _compare("cleaner: decode, measure, hash / decode and pHash by ImageHash, 200 JPEG of 640x480",
+                 lambda: _clean(pictures), lambda: _image_hash(pictures), goal=1.0),
+        _compare("evaluator: 12 COCO numbers / pycocotools, 200 images of 100 boxes",
+                 lambda: coco_summary(truth, detections), lambda: _pycocotools(truth, detections), goal=10.0),
+    ]  # fmt: skip
 
 
 def _compare(what: str, ours: Callable[[], object], other: Callable[[], object], *, goal: float) -> Row:
     pairs = [(_seconds(ours), _seconds(other)) for _ in range(ROUNDS)]
-    return Row(what, median(a for a, _ in pairs), median(b for _, b in pairs), goal)
+    mine, theirs = middle([a for a, _ in pairs]), middle([b for _, b in pairs])
+    return at_least(what, f"{mine:.3f} s", f"{theirs:.3f} s", theirs / mine, goal)
 
 
 def _seconds(work: Callable[[], object]) -> float:

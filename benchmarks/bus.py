@@ -1,0 +1,210 @@
+"""What a hop costs: from a handler's publish call to the next handler's entry, and how many events a service sustains.
+
+The other side is raw aiokafka on the same broker in the same run: no framework, no validation, no inbox, no outbox.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+from uuid import UUID, uuid4
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from faststream import Context
+
+from benchmarks.rows import Row, at_most, quantile
+from benchmarks.stacks import settings_of
+from libs.common import inbox, objects, outbox
+from libs.common.envelope import Envelope
+from libs.common.events import SampleRejected, SnapshotCaptured, to_json
+from libs.common.kafka import Subscriptions, TopicSpec, event_topics, provision
+from libs.common.postgres import Pool, migrate
+from libs.common.service import Runtime, Service
+from libs.common.settings import CommonSettings
+from libs.common.testing import snapshot
+from libs.local.ports import free_port
+from libs.local.stack import LocalStack
+
+HOPS = 300
+EVERY_SECONDS = 0.02
+BACKLOG = 3000
+ROUNDS = 3
+
+
+async def run() -> list[Row]:
+    """Rows of the hop and of the sustained rate."""
+    async with LocalStack(durable=True) as stack:
+        settings = settings_of(stack)
+        for service in ("cleaner", "dataset"):
+            await migrate(stack.postgres_dsn, service)
+        await objects.connect(settings).ensure_bucket()
+        await provision(settings, [*event_topics(), TopicSpec("bench.raw", 1, {})])
+        raw, ours = list[float](), list[float]()
+        async with _Pair(settings) as pair:
+            for _ in range(ROUNDS):
+                raw += await _raw_hops(settings)
+                ours += await pair.hops()
+            rate = await pair.sustained()
+        raw_rate = await _raw_drain(settings)
+    return [_hop_row(raw, ours), _rate_row(rate, raw_rate)]
+
+
+def _hop_row(raw: list[float], ours: list[float]) -> Row:
+    ratio = quantile(ours, 0.5) / quantile(raw, 0.5)
+    return at_most("event hop with inbox and outbox / raw aiokafka, p50", _told(ours), _told(raw), ratio, 3.0)
+
+
+def _told(seconds: list[float]) -> str:
+    return f"{quantile(seconds, 0.5) * 1000:.1f} ms, p99 {quantile(seconds, 0.99) * 1000:.0f}"
+
+
+def _rate_row(rate: float, raw: float) -> Row:
+    return Row(
+        "sustained events/s of one service: inbox, state, outbox / raw aiokafka, a commit each",
+        f"{rate:.0f}/s", f"{raw:.0f}/s", rate / raw, ">= 500/s", rate >= 500,
+    )  # fmt: skip
+
+
+class _Pair:
+    """Two services: the first announces a fact for each event, the second hears it."""
+
+    def __init__(self, settings: CommonSettings) -> None:
+        self.settings = settings
+        self.said: dict[UUID, float] = {}
+        self.taken: list[float] = []
+        self.handled = 0
+        self.stop = asyncio.Event()
+
+    async def __aenter__(self) -> "_Pair":
+        self.producer = AIOKafkaProducer(bootstrap_servers=self.settings.kafka_bootstrap_servers, acks="all")
+        await self.producer.start()
+        services = (("cleaner", self._announcing()), ("dataset", self._hearing()))
+        self.tasks = [asyncio.ensure_future(self._service(name, heard).serve(self.stop)) for name, heard in services]
+        await self._until(self._warm, 120)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.stop.set()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        await self.producer.stop()
+
+    def _service(self, name: str, heard: Subscriptions) -> Service:
+        async def wire(_: Runtime) -> None:
+            return None
+
+        return Service(name, self.settings.model_copy(update={"http_port": free_port()}), heard, wire)
+
+    def _announcing(self) -> Subscriptions:
+        subscriptions = Subscriptions("cleaner")
+
+        @subscriptions.hears(SnapshotCaptured)
+        async def announce(
+            event: SnapshotCaptured, envelope: Annotated[Envelope, Context()], pool: Annotated[Pool, Context()]
+        ) -> None:
+            fact = SampleRejected(sample_id=uuid4(), workflow="hairnet", reason="dark", snapshot_id=event.snapshot_id)
+            async with inbox.transaction(pool, "cleaner", envelope) as connection:
+                self.said[fact.sample_id] = time.perf_counter()
+                await outbox.add(connection, fact, cause=envelope)
+            self.handled += 1
+
+        return subscriptions
+
+    def _hearing(self) -> Subscriptions:
+        subscriptions = Subscriptions("dataset")
+
+        @subscriptions.hears(SampleRejected)
+        async def hear(
+            event: SampleRejected, envelope: Annotated[Envelope, Context()], pool: Annotated[Pool, Context()]
+        ) -> None:
+            self.taken.append(time.perf_counter() - self.said[event.sample_id])
+            async with inbox.transaction(pool, "dataset", envelope):
+                pass
+
+        return subscriptions
+
+    async def _warm(self) -> bool:
+        event = snapshot()
+        await self.producer.send_and_wait(event.topic, to_json(event), event.key.encode())
+        await asyncio.sleep(0.2)
+        return len(self.taken) > 20
+
+    async def hops(self) -> list[float]:
+        """Seconds of `HOPS` hops at a steady rate."""
+        await asyncio.sleep(1)
+        before = len(self.taken)
+        for _ in range(HOPS):
+            event = snapshot()
+            await self.producer.send(event.topic, to_json(event), event.key.encode())
+            await asyncio.sleep(EVERY_SECONDS)
+        await self._until(lambda: _done(len(self.taken) - before >= HOPS), 60)
+        return self.taken[before:]
+
+    async def sustained(self) -> float:
+        """Events a second until a backlog is handled by the first service."""
+        events = [snapshot(camera_id=f"line-{number % 12}") for number in range(BACKLOG)]
+        before, began = self.handled, time.perf_counter()
+        for event in events:
+            await self.producer.send(event.topic, to_json(event), event.key.encode())
+        await self._until(lambda: _done(self.handled - before >= BACKLOG), 300)
+        return BACKLOG / (time.perf_counter() - began)
+
+    async def _until(self, condition: Callable[[], Awaitable[bool]], seconds: float) -> None:
+        async with asyncio.timeout(seconds):
+            while not await condition():
+                for task in self.tasks:
+                    if task.done():
+                        task.result()
+                await asyncio.sleep(0.02)
+
+
+async def _done(value: bool) -> bool:
+    return value
+
+
+async def _raw_hops(settings: CommonSettings) -> list[float]:
+    taken = list[float]()
+    async with _raw(settings) as (producer, consumer):
+
+        async def read() -> None:
+            while len(taken) < HOPS:
+                record = await consumer.getone()
+                taken.append(time.perf_counter() - float(record.value or b"0"))
+
+        reading = asyncio.ensure_future(read())
+        for _ in range(HOPS):
+            await producer.send("bench.raw", repr(time.perf_counter()).encode())
+            await asyncio.sleep(EVERY_SECONDS)
+        await asyncio.wait_for(reading, 60)
+    return taken
+
+
+async def _raw_drain(settings: CommonSettings) -> float:
+    async with _raw(settings) as (producer, consumer):
+        body = to_json(snapshot())
+        await asyncio.gather(*[await producer.send("bench.raw", body) for _ in range(BACKLOG)])
+        began = time.perf_counter()
+        for _ in range(BACKLOG):
+            await consumer.getone()
+            await consumer.commit()
+        return BACKLOG / (time.perf_counter() - began)
+
+
+class _raw:
+    def __init__(self, settings: CommonSettings) -> None:
+        self.bootstrap = settings.kafka_bootstrap_servers
+
+    async def __aenter__(self) -> tuple[AIOKafkaProducer, AIOKafkaConsumer]:
+        self.producer = AIOKafkaProducer(
+            bootstrap_servers=self.bootstrap, acks="all", enable_idempotence=True, linger_ms=5, compression_type="lz4"
+        )
+        self.consumer: Any = AIOKafkaConsumer(
+            "bench.raw", bootstrap_servers=self.bootstrap, group_id=uuid4().hex, enable_auto_commit=False
+        )
+        await self.producer.start()
+        await self.consumer.start()
+        await self.consumer.seek_to_end()
+        return self.producer, self.consumer
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.consumer.stop()
+        await self.producer.stop()
