@@ -128,7 +128,7 @@ def postgres(data_folder: Path) -> Check:
 def rclone() -> Check:
     """The S3 server."""
     try:
-        return Check("S3", "ok", _output(str(rclone_binary()), "version") or str(rclone_binary()))
+        return Check("S3", "ok", _output(str(rclone_binary()), "version", "--config", "") or str(rclone_binary()))
     except PartFailed as error:
         return Check("S3", "missing", str(error), "uv sync")
 

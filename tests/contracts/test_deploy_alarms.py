@@ -129,7 +129,8 @@ def test_what_is_expected_is_expected_of_stages_that_exist() -> None:
 
 def test_operations_explain_every_series_and_every_alert() -> None:
     text = (DEPLOY.parent / "docs" / "operations.md").read_text("utf-8")
-    own = {each._name for each in telemetry.REGISTRY._collector_to_names if isinstance(each, MetricWrapperBase)}
+    declared = {each._name for each in telemetry.REGISTRY._collector_to_names if isinstance(each, MetricWrapperBase)}
+    own = {name for name in declared if name.startswith("camloop_")}  # FastStream's join once a broker was made
     silent = {name for name in own if not re.search(rf"`{name}(_total)?`", text)}
     assert silent == set(), "add a line to the table in docs/operations.md"
     assert {name for name in alerts() if f"| `{name}` |" not in text} == set()

@@ -116,7 +116,8 @@ def test_one_of_two_trainers_is_chosen_and_watching_is_a_choice() -> None:
 def test_alertmanager_starts_only_when_it_knows_where_alerts_go(url: str, tmp_path: Path) -> None:
     block = BLOCKS["alertmanager"]
     script = block["command"][0].replace("$$", "$").replace("exec /bin/alertmanager", "echo")
-    script = script.replace("/etc/camloop", str(REPOSITORY / "deploy" / "alertmanager")).replace("/tmp", str(tmp_path))
+    script = script.replace("/tmp", str(tmp_path))  # first: the repository may lie below /tmp itself
+    script = script.replace("/etc/camloop", str(REPOSITORY / "deploy" / "alertmanager"))
     command = [*block["entrypoint"], script]
     done = subprocess.run(
         command, env={"PATH": "/usr/bin:/bin", "ALERT_WEBHOOK_URL": url}, capture_output=True, text=True

@@ -64,7 +64,7 @@ def test_damage_in_the_middle_costs_its_frames_only(tmp_path: Path) -> None:
 def test_a_video_that_takes_too_much_memory_ends_its_child_only(tmp_path: Path) -> None:
     path = recorded(tmp_path / "wide.avi", frames=2, size=(8000, 6000))
     with pytest.raises(UnreadableVideo, match="memory"):
-        ids(path, Limits(memory_bytes=200 << 20, seconds=30))
+        ids(path, Limits(memory_bytes=300 << 20, seconds=30))
 
 
 def test_a_child_that_broods_is_ended(tmp_path: Path) -> None:
