@@ -62,7 +62,7 @@ def test_damage_in_the_middle_costs_its_frames_only(tmp_path: Path) -> None:
 
 
 def test_a_video_that_takes_too_much_memory_ends_its_child_only(tmp_path: Path) -> None:
-    path = recorded(tmp_path / "wide.avi", frames=2, size=(8000, 6000))
+    path = recorded(tmp_path / "wide.avi", frames=1, size=(12000, 9000))
     with pytest.raises(UnreadableVideo, match="memory"):
         ids(path, Limits(memory_bytes=300 << 20, seconds=30))
 
