@@ -63,7 +63,7 @@ def test_damage_in_the_middle_costs_its_frames_only(tmp_path: Path) -> None:
 
 def test_a_video_that_takes_too_much_memory_ends_its_child_only(tmp_path: Path) -> None:
     path = recorded(tmp_path / "wide.avi", frames=2, size=(8000, 6000))
-    with pytest.raises((UnreadableVideo, RuntimeError), match="memory|map segment"):  # in the frame or in a library
+    with pytest.raises((UnreadableVideo, RuntimeError), match=r"memory|map segment"):  # in the frame or in a library
         ids(path, Limits(memory_bytes=230 << 20, seconds=30))
 
 
