@@ -7,13 +7,15 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
+from tests.support.backend import HINT, MISSING
 from tests.support.system import REPOSITORY, System
 
 
 @pytest.fixture(scope="session")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """Start everything, hand it out, stop everything, and see that nothing stays behind."""
-    pytest.importorskip("ultralytics", reason="the training back-end is not installed: uv sync --extra ultralytics")
+    if MISSING:
+        pytest.skip(HINT)
     folder = tmp_path_factory.mktemp("system")
     environment = {
         **os.environ,

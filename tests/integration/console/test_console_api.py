@@ -235,7 +235,7 @@ async def test_requests_become_facts(console, told: Round) -> None:
         ("/api/builds", {"workflow": "nothing"}, 404),
         ("/api/trainings", {"workflow": "hairnet", "dataset_version_id": str(uuid4())}, 404),
         ("/api/trainings/RUN/cancel", {}, 409),
-        (f"/api/trainings/{uuid4()}/cancel", {}, 404),
+        ("/api/trainings/00000000-0000-0000-0000-00000000beef/cancel", {}, 404),
         ("/api/evaluations", {"training_run_id": str(uuid4())}, 404),
         ("/api/promotions", {"model": "hairnet", "version": 9, "reason": "?"}, 404),
         ("/api/promotions", {"model": "hairnet", "version": 1}, 422),

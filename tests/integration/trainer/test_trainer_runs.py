@@ -21,10 +21,9 @@ from libs.local.ports import free_port
 from services.trainer import app, runner
 from services.trainer.app import create_app
 from services.trainer.settings import Settings
+from tests.support.backend import needs_the_back_end
 
-pytestmark = [pytest.mark.connected, pytest.mark.slow]
-pytest.importorskip("torch")
-pytest.importorskip("ultralytics")
+pytestmark = [pytest.mark.connected, pytest.mark.slow, needs_the_back_end]
 
 
 @pytest.fixture

@@ -14,12 +14,11 @@ from trainer_kit import Neighbours, gone, job, publish_dataset, training_childre
 from libs.common.events import ModelTrained, TrainingProgressed, TrainingStarted
 from libs.common.objects import S3Objects
 from services.trainer.runner import epoch_of
+from tests.support.backend import needs_the_back_end
 from tests.support.proving import hold
 from tests.support.replica import Replica
 
-pytestmark = [pytest.mark.connected, pytest.mark.slow]
-pytest.importorskip("torch")
-pytest.importorskip("ultralytics")
+pytestmark = [pytest.mark.connected, pytest.mark.slow, needs_the_back_end]
 Seen = Callable[[str], None]
 Without = tuple[str, ...]
 
