@@ -44,7 +44,7 @@ unit: install
 
 test: install      ## all tests, on real Kafka, PostgreSQL and S3
 	$(UNIT)
-	$(RUN) pytest tests/e2e tests/ml tests/integration -q -n 2 --dist loadgroup --durations=25
+	$(RUN) pytest tests/integration tests/ml tests/e2e -q --durations=25
 
 gates-prove: install ## every crash gate, then again with each of its protections taken away: it must then be crossed
 	$(RUN) pytest tests/integration --prove -q

@@ -16,8 +16,8 @@ from libs.common.postgres import migrate
 from libs.common.settings import CommonSettings
 from libs.local.stack import LocalStack
 from tests.support.proving import (  # noqa: F401  # hooks and a fixture for pytest
-    gates_only,
     pytest_addoption,
+    pytest_collection_modifyitems,
     pytest_generate_tests,
     pytest_runtest_makereport,
     pytest_terminal_summary,
@@ -40,14 +40,6 @@ def settings_for(stack: LocalStack, dsn: str, **changes: object) -> dict[str, st
         "CAMLOOP_ADMIN_TOKEN": ADMIN_TOKEN,
     }
     return {name: str(value) for name, value in (values | changes).items()}
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Two workers share the tests by file, and what uses the one running system stays together."""
-    gates_only(config, items)
-    for item in items:
-        whole_system = "system" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("system" if whole_system else item.location[0]))
 
 
 @pytest.fixture(scope="module")

@@ -39,7 +39,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("without", cases)
 
 
-def gates_only(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """With `--prove`, leave everything else out."""
     if config.getoption("--prove"):
         items[:] = [item for item in items if item.get_closest_marker("gate")]
