@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from libs.common.events import Event, Media, event_class
+from libs.common.events import Event, Media, all_events
 from libs.common.settings import CommonSettings
 
 INTRODUCTION = cleandoc("""
@@ -24,8 +24,12 @@ SCHEMAS = "#/components/schemas/"
 
 
 def asyncapi(service: str, settings: CommonSettings, heard: Iterable[str]) -> dict[str, Any]:
-    """The document of a service: a channel, a message with headers, key and body, and an operation per event it hears."""
-    events = [event_class(topic) for topic in sorted(heard)]
+    """The document of a service: a channel, a message with headers, key and body, and an operation per event it hears.
+
+    Topics of no event of ours (a test's own) are left out.
+    """
+    topics = frozenset(heard)
+    events = sorted((event for event in all_events() if event.topic in topics), key=lambda event: event.topic)
     return {
         "asyncapi": "3.0.0",
         "info": {"title": f"camloop {service}", "version": "1", "description": INTRODUCTION},
