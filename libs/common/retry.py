@@ -126,8 +126,7 @@ class Parking:
         """A retry row, or a dead letter when trying again cannot help or was tried often enough."""
         envelope = envelope_of(record)
         attempt = envelope.attempt + 1
-        too_large = len(record.value or b"") > LARGEST_VALUE
-        dead = is_permanent(error) or attempt >= self.attempts or too_large
+        dead = is_permanent(error) or attempt >= self.attempts or not can_be_parked(record)
         partition = (record.topic, record.partition)
         failed = dead and not is_the_messages_fault(error)
         if failed:
@@ -173,14 +172,16 @@ class Parking:
         name = dlq_topic if dead else retry_topic
         delay = retry_delay(attempt - 1, base_seconds=self.base_seconds, jitter=random.uniform(-1, 1))
         headers = parked_headers(record, envelope, attempt=attempt, consumer=self.consumer, error=error)
-        fits = len(record.value or b"") <= LARGEST_VALUE
+        whole = can_be_parked(record)
+        if not whole:
+            headers["x-value-left-at-origin"] = f"{len(record.value or b'')} bytes"
         await outbox.insert(
             connection,
             event_id=parked_id(envelope, headers),
             topic=name(envelope.topic, self.consumer),
             key=record.key or b"",
-            headers=headers if fits else headers | {"x-value-left-at-origin": f"{len(record.value or b'')} bytes"},
-            value=record.value if fits else None,
+            headers=headers,
+            value=record.value if whole else None,
             delay=None if dead else delay,
             renew=True,
         )
@@ -189,6 +190,11 @@ class Parking:
         """A message went through: the partition is healthy."""
         self.breaker.record((record.topic, record.partition), dead=False)
         telemetry.breaker_open.labels(self.consumer).set(1 if self.breaker.any_open else 0)
+
+
+def can_be_parked(record: "ConsumerRecord[bytes, bytes]") -> bool:
+    """Whether its value fits where parked messages lie."""
+    return len(record.value or b"") <= LARGEST_VALUE
 
 
 def parked_id(envelope: Envelope, headers: Mapping[str, str]) -> UUID:

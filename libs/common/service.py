@@ -110,7 +110,7 @@ class Service:
             parking.needed = needed
             await self.wire(runtime)
             self._born_at_zero()
-            add_health(runtime.app, Health(needed, self.subscriptions, parking, relay), self.asyncapi())
+            add_health(runtime.app, Health(needed, self.subscriptions, parking, relay), self.asyncapi)
             await self._work(runtime, relay, needed, stop)
 
     async def _work(self, runtime: Runtime, relay: Relay, needed: Needed, stop: asyncio.Event) -> None:
@@ -184,7 +184,7 @@ class Health:
         return waiting + [f"{part}: {reason}" for part, reason in self.needed.down.items()]
 
 
-def add_health(app: FastAPI, health: Health, asyncapi: dict[str, Any]) -> None:
+def add_health(app: FastAPI, health: Health, asyncapi: Callable[[], dict[str, Any]]) -> None:
     """`/healthz`, `/readyz`, `/metrics`, `/asyncapi.json`."""
 
     @app.get("/healthz", include_in_schema=False)
@@ -203,7 +203,7 @@ def add_health(app: FastAPI, health: Health, asyncapi: dict[str, Any]) -> None:
 
     @app.get("/asyncapi.json", include_in_schema=False)
     async def document() -> JSONResponse:
-        return JSONResponse(asyncapi)
+        return JSONResponse(asyncapi())  # made when asked for: a start must not wait for it
 
 
 def _server(app: FastAPI, settings: CommonSettings) -> uvicorn.Server:

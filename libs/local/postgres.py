@@ -20,6 +20,7 @@ from typing import Protocol, cast
 import asyncpg
 import psutil
 
+from libs.common.postgres import DATABASE_TROUBLE
 from libs.local.accounts import account_to_run_as, open_the_way
 from libs.local.failures import PartFailed
 from libs.local.processes import Command, run_to_end
@@ -109,7 +110,7 @@ class LocalPostgres:
             with contextlib.suppress(asyncpg.DuplicateDatabaseError):
                 await self._query("postgres", f"create database {DATABASE}")
             return await self.answers()
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except DATABASE_TROUBLE:
             return False
         return True
 
