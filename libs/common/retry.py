@@ -151,7 +151,10 @@ class Parking:
 
     async def require_parts(self, error: BaseException) -> None:
         """Raises `PartDown` while the store is down for everybody. If it fails this one object only, there is a retry."""
-        if isinstance(error, StoreUnavailable) and self.needed is not None and await self.needed.is_down("s3"):
+        if not isinstance(error, StoreUnavailable) or self.needed is None:
+            return
+        # Looked at now: a look of before the failure says nothing about it.
+        if await self.needed.is_down("s3", seconds=0):
             raise PartDown(f"s3 is down: {self.needed.down.get('s3')}")
 
     def _require_closed(self, partition: tuple[str, int], envelope: Envelope) -> None:

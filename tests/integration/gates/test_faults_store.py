@@ -98,7 +98,9 @@ async def _goes_away(gate: Gate, store: FaultyStore, settings: CommonSettings, c
     await cleaner.ready()
     assert await says(cleaner, "/metrics", 'camloop_part_up{part="s3",service="cleaner"} 1.0')
     assert await _logged(cleaner, '"event": "part_up"')
-    assert len(await gate.bus.records("snapshot.captured.retry.cleaner")) - retries <= 1, "held, not retried"
+    # What failed in the very moment the store came back may be retried: at most one for each of the 12 partitions.
+    retried = len(await gate.bus.records("snapshot.captured.retry.cleaner")) - retries
+    assert retried <= 12 < len(events), "held, not retried"
 
 
 async def _logged(replica: Replica, text: str) -> bool:

@@ -10,10 +10,13 @@ from pydantic import ValidationError
 
 from libs.common.errors import AlreadyHandled, Conflict, Denied, LeaseLost, NotFound, NotYet, Permanent, Transient
 from libs.common.events import SnapshotCaptured
+from libs.common.needed import Needed
+from libs.common.objects import StoreUnavailable
 from libs.common.retry import (
     Breaker,
     BreakerOpen,
     Parking,
+    PartDown,
     dlq_topic,
     envelope_of,
     is_permanent,
@@ -242,3 +245,19 @@ def test_storable_text_is_left_alone() -> None:
 
 def test_validation_errors_are_the_ones_of_pydantic() -> None:
     assert isinstance(_raised(SnapshotCaptured.model_validate, {}), ValidationError)
+
+
+async def test_a_failure_is_held_though_the_store_was_up_a_moment_ago() -> None:
+    async def probe() -> None:
+        if not store_is_up:
+            raise ConnectionError("refused")
+
+    store_is_up = True
+    needed = Needed("cleaner", {"s3": probe})
+    parking = Parking(consumer="cleaner", pool=FakePool(), needed=needed)
+    await needed.look("s3")
+    await parking.require_parts(StoreUnavailable("this object only"))
+    store_is_up = False
+    await parking.require_parts(Transient("something else"))
+    with pytest.raises(PartDown, match="s3 is down: refused"):
+        await parking.require_parts(StoreUnavailable("connection refused"))
