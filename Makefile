@@ -44,7 +44,8 @@ unit: install
 
 test: install      ## all tests, on real Kafka, PostgreSQL and S3
 	$(UNIT)
-	$(RUN) pytest tests/integration tests/ml tests/e2e -q --durations=25
+	$(RUN) pytest tests/integration tests/ml -q -n 2 --dist loadfile --durations=25
+	$(RUN) pytest tests/e2e -q --durations=10
 
 gates-prove: install ## every crash gate, then again with each of its protections taken away: it must then be crossed
 	$(RUN) pytest tests/integration --prove -q

@@ -1,8 +1,10 @@
 """Loopback ports that stay the same from one start to the next, as long as nobody else took them."""
 
+import errno
 import json
 import random
 import socket
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
@@ -13,6 +15,7 @@ from libs.local.files import write_atomically
 # for a minute must find its port free again.
 _CHOICE = range(20000, 32000)
 _given_out: set[int] = set()
+_claims: dict[int, socket.socket] = {}
 
 
 def is_free(port: int) -> bool:
@@ -26,10 +29,29 @@ def is_free(port: int) -> bool:
     return True
 
 
+def claim(port: int) -> bool:
+    """Whether this process may hand the port to a server of its own; it is then no other camloop's until this one ends.
+
+    A port is looked at long before its server listens. Two camloops that start at once would both find it free.
+    """
+    if port not in _claims and sys.platform == "linux":
+        # A name without a file: it goes with the process, however that ends.
+        lock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            lock.bind(f"\0camloop-port-{port}")
+        except OSError as error:
+            lock.close()
+            if error.errno == errno.EADDRINUSE:
+                return False
+        else:
+            _claims[port] = lock
+    return is_free(port)
+
+
 def free_port() -> int:
     """A loopback port nobody listens on and this process has not given out before."""
     for port in random.sample(_CHOICE, k=1000):
-        if port not in _given_out and is_free(port):
+        if port not in _given_out and claim(port):
             _given_out.add(port)
             return port
     raise RuntimeError(
@@ -48,7 +70,7 @@ class PortBook:
         ports = dict(self._read())
         wanted = [port for port in (ports.get(name), preferred) if port is not None]
         taken = {port for other, port in ports.items() if other != name}
-        chosen = next((port for port in wanted if port not in taken and is_free(port)), None) or free_port()
+        chosen = next((port for port in wanted if port not in taken and claim(port)), None) or free_port()
         ports[name] = chosen
         write_atomically(self._path, json.dumps(ports, indent=1, sort_keys=True))
         return chosen

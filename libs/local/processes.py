@@ -89,8 +89,10 @@ class Child:
         record = record_of(
             name=command.name, pid=self.pid, stop_signal=int(command.stop_signal), stop_rank=command.stop_rank
         )
-        if record is not None:
-            write_record(self._data_folder, record)
+        # Without its record (a full disk) the process is still found by its marker.
+        with contextlib.suppress(OSError):
+            if record is not None:
+                write_record(self._data_folder, record)
 
     def _signal(self, signal_number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):

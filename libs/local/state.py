@@ -1,5 +1,6 @@
 """What `camloop status` shows: one file, rewritten in one step whenever something changes."""
 
+import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -76,6 +77,7 @@ class StateBoard:
         self._path = state_path(data_folder)
         self._on_change = on_change
         self._state = StackState(phase="starting", since=now(), supervisor_pid=pid, processes=())
+        self._written = False
 
     @property
     def state(self) -> StackState:
@@ -92,12 +94,16 @@ class StateBoard:
         old = known.get(process.name)
         since = old.since if old is not None and old.state == process.state else process.since
         known[process.name] = replace(process, since=since)
-        if known[process.name] != old:
+        if known[process.name] != old or not self._written:
             self._publish(replace(self._state, processes=tuple(known.values())))
 
     def _publish(self, state: StackState) -> None:
         self._state = state
-        write_atomically(self._path, json.dumps(asdict(state), indent=1))
+        # A full disk must not end the supervisor, which everything needs to come back: the next look writes it again.
+        self._written = False
+        with contextlib.suppress(OSError):
+            write_atomically(self._path, json.dumps(asdict(state), indent=1))
+            self._written = True
         if self._on_change is not None:
             self._on_change(state)
 

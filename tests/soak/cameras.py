@@ -102,7 +102,7 @@ async def publish(plant: Plant, facts: dict[str, Any], data: bytes) -> None:
         try:
             image = await plant.store.put(f"snapshots/direct/{facts['snapshot_id']}.jpg", data, "image/jpeg")
             event = SnapshotCaptured.model_validate(facts | {"image": image})
-            await _publish_once(plant, event)
+            await publish_once(plant.fleet.stack.kafka_bootstrap, event)
         except (StoreUnavailable, KafkaError, OSError, TimeoutError):
             plant.answers["bus or store away"] += 1
             await asyncio.sleep(0.5)
@@ -111,10 +111,9 @@ async def publish(plant: Plant, facts: dict[str, Any], data: bytes) -> None:
             return
 
 
-async def _publish_once(plant: Plant, event: Event) -> None:
-    producer = AIOKafkaProducer(
-        bootstrap_servers=plant.fleet.stack.kafka_bootstrap, acks="all", request_timeout_ms=5000
-    )
+async def publish_once(bootstrap_servers: str, event: Event) -> None:
+    """One attempt; raises what aiokafka raises when the broker does not take it."""
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers, acks="all", request_timeout_ms=5000)
     try:
         await producer.start()
         await producer.send_and_wait(event.topic, to_json(event), event.key.encode())
@@ -128,7 +127,7 @@ async def reviewer(plant: Plant) -> None:
         await asyncio.sleep(2)
         try:
             for row in await plant.fleet.query("select sample_id, revision from cleaner.sample where waiting"):
-                await _publish_once(plant, _approval(row["sample_id"], row["revision"]))
+                await publish_once(plant.fleet.stack.kafka_bootstrap, _approval(row["sample_id"], row["revision"]))
         except (*DATABASE_TROUBLE, KafkaError):
             plant.answers["reviewer waited"] += 1
 

@@ -2,8 +2,11 @@
 
 import asyncio
 import secrets
+import shutil
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -27,6 +30,9 @@ from libs.local.supervisor import Supervisor
 app = typer.Typer()
 CONTAINER_SECRETS = ("POSTGRES_PASSWORD", "SEAWEEDFS_ACCESS_KEY", "SEAWEEDFS_SECRET_KEY", "GRAFANA_ADMIN_PASSWORD")
 COLOURS = {"ready": "green", "failed": "red", "restarting": "yellow", "unready": "yellow"}
+
+# With so little room no part can work; the state below may be old, since it could not be written either.
+_FULL_DISK = 16 << 20
 
 
 @app.command()
@@ -72,6 +78,9 @@ def up(
     detach: Annotated[
         bool, typer.Option("--detach", "-d", help="Return once all is ready; it goes on in the background.")
     ] = False,
+    silent: Annotated[
+        bool, typer.Option("--silent", help="Print no lines of what runs; they are in var/log/.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Start Kafka, PostgreSQL, S3 (unless given) and every service."""
@@ -81,24 +90,25 @@ def up(
             state = start_in_background(settings, quiet=as_json)
             answer(describe(state), as_json=as_json, text=picture(state))
         else:
-            _run_here(settings, token)
+            _run_here(settings, token, silent=silent)
     except (StartFailed, AlreadyRunning) as error:
         fail(str(error), as_json=as_json)
 
 
 def start_in_background(settings: LocalSettings, *, quiet: bool = False) -> StackState:
     """`camloop up` in a session of its own; returns when everything is ready. Raises StartFailed, AlreadyRunning."""
-    command = [sys.executable, "-m", "libs.local.cli", "up"]
+    # Its own log would hold every line a second time, without end.
+    command = [sys.executable, "-m", "libs.local.cli", "up", "--silent"]
     if quiet or not screen.is_terminal:
         return background.detach(command, data_folder=settings.data_folder)
     with Live(console=screen, refresh_per_second=8, transient=True) as live:
         return background.detach(command, data_folder=settings.data_folder, on_change=_shown_on(live))
 
 
-def _run_here(settings: LocalSettings, token: str) -> None:
+def _run_here(settings: LocalSettings, token: str, *, silent: bool) -> None:
     plan = make_plan(settings, admin_token=token)
-    if not screen.is_terminal:
-        asyncio.run(Supervisor(settings.data_folder, plan, echo=_echo).run())
+    if silent or not screen.is_terminal:
+        asyncio.run(Supervisor(settings.data_folder, plan, echo=None if silent else _echo).run())
         return
     with Live(console=screen, refresh_per_second=4) as live:
         asyncio.run(Supervisor(settings.data_folder, plan, on_change=_shown_on(live)).run())
@@ -112,7 +122,9 @@ def _shown_on(live: Live) -> Callable[[StackState], None]:
 
 
 def _echo(name: str, line: str) -> None:
-    sys.stdout.write(f"{name:<10} {line.rstrip()}\n")
+    # Whoever listened has gone, or the disk is full: no reason to stop what runs. The line is in the process's log.
+    with suppress(OSError):
+        sys.stdout.write(f"{name:<10} {line.rstrip()}\n")
 
 
 @app.command()
@@ -130,6 +142,11 @@ def status(as_json: Json = False) -> None:
     state = read_state(settings.data_folder)
     if state is None:
         fail("Nothing was started here yet: uv run camloop up", as_json=as_json, code=3)
+    if (free := shutil.disk_usage(settings.data_folder).free) < _FULL_DISK:
+        trouble = (
+            f"the disk of {settings.data_folder} is full ({free} bytes left): make room, the rest goes on by itself"
+        )
+        state = replace(state, error=trouble)
     answer(describe(state), as_json=as_json, text=picture(state))
     if state.phase != "ready":
         raise typer.Exit(3)

@@ -1,11 +1,13 @@
 """Ports, records, logs and locks: what keeps a stack from harming itself or others."""
 
+import errno
 import os
 import signal
 import socket
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
@@ -14,9 +16,10 @@ from libs.local.accounts import folders_to_open, open_the_way
 from libs.local.kafka import properties_value
 from libs.local.locks import AlreadyRunning, holder, holding
 from libs.local.logs import ProcessLog
-from libs.local.ports import PortBook
+from libs.local.ports import PortBook, free_port
 from libs.local.postgres import end_leftover_server, socket_folder
 from libs.local.records import MARKER, ProcessRecord, end_recorded, write_record
+from libs.local.state import ProcessState, StateBoard, now, read_state
 
 
 @pytest.fixture
@@ -44,6 +47,33 @@ def test_a_preferred_port_is_not_given_to_two_names(tmp_path):
     book = PortBook(tmp_path / "ports.json")
     wished = book.port("ingest")
     assert book.port("console", preferred=wished) != wished
+
+
+HAND_OUT = """
+import sys, pathlib
+from libs.local.ports import PortBook
+print(PortBook(pathlib.Path(sys.argv[1])).port("ingest", preferred=int(sys.argv[2])), flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no names that end with their process")
+def test_two_systems_that_start_at_once_get_different_ports_before_either_listens(tmp_path):
+    wished = free_port()
+
+    def starting(name):
+        command = [sys.executable, "-c", HAND_OUT, str(tmp_path / name), str(wished + 1)]
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    with starting("one") as one, starting("two") as two:
+        given = [int(process.stdout.readline()) for process in (one, two)]
+        assert len(set(given)) == 2
+        assert wished + 1 in given
+        for process in (one, two):
+            process.stdin.close()
+    with starting("three") as three:
+        assert int(three.stdout.readline()) == wished + 1, "free again once its holder has ended"
+        three.stdin.close()
 
 
 def test_a_recorded_process_is_ended(tmp_path, sleeper):
@@ -104,6 +134,35 @@ def test_a_pid_file_that_names_somebody_else_is_removed_and_nobody_harmed(tmp_pa
     end_leftover_server(tmp_path)
     assert not (tmp_path / "postmaster.pid").exists()
     assert sleeper.poll() is None
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a file that is always full is there on Linux only")
+def test_a_log_on_a_full_disk_still_hears_and_says_later_what_is_missing(tmp_path):
+    (tmp_path / "it.log").symlink_to("/dev/full")
+    log = ProcessLog(tmp_path / "it.log")
+    log.feed(b"one\ntwo\nERROR: three\n")
+    assert log.tail(2) == ["two", "ERROR: three"]
+    assert log.last_trouble == "ERROR: three"
+    log._file.close()
+    log._file = (tmp_path / "room.log").open("ab", buffering=0)
+    log.feed(b"four\nfive\n")
+    log.close()
+    written = (tmp_path / "room.log").read_text()
+    assert written == "\n[3 lines are missing here: they could not be written]\nfour\nfive\n"
+
+
+def test_a_state_that_could_not_be_written_is_written_at_the_next_look(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    board = StateBoard(tmp_path, os.getpid())
+    kafka = ProcessState(name="kafka", kind="part", state="ready", since=now())
+    with monkeypatch.context() as patched:
+        patched.setattr("libs.local.state.write_atomically", full)
+        board.show(kafka)
+    assert read_state(tmp_path) is None
+    board.show(kafka)
+    assert read_state(tmp_path).processes[0].name == "kafka"
 
 
 def test_a_long_data_folder_gets_a_short_socket_and_always_the_same(tmp_path):
