@@ -44,11 +44,11 @@ unit: install
 
 test: install      ## all tests, on real Kafka, PostgreSQL and S3
 	$(UNIT)
-	$(RUN) pytest tests/integration tests/ml -q -n 2 --dist loadfile --durations=25
+	$(RUN) pytest tests/integration tests/ml -q -n 2 --dist loadfile --no-loadscope-reorder --durations=25
 	$(RUN) pytest tests/e2e -q --durations=10
 
 gates-prove: install ## every crash gate, then again with each of its protections taken away: it must then be crossed
-	$(RUN) pytest tests/integration --prove -q
+	$(RUN) pytest tests/integration --prove -q -n 2 --dist loadfile --no-loadscope-reorder
 
 soak: install      ## 15 minutes of cameras at full rate while everything is killed or stopped in turn; then the books are balanced
 	$(RUN) python -m tests.soak --minutes 15

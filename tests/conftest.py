@@ -16,16 +16,26 @@ from libs.common.postgres import migrate
 from libs.common.settings import CommonSettings
 from libs.local.stack import LocalStack
 from tests.support.proving import (  # noqa: F401  # hooks and a fixture for pytest
+    keep_gates,
     pytest_addoption,
-    pytest_collection_modifyitems,
     pytest_generate_tests,
+    pytest_runtest_logreport,
     pytest_runtest_makereport,
     pytest_terminal_summary,
     seen,
 )
 
+# With several workers: first, so that at the end none is left alone with them.
+LONGEST = ("integration/gates", "integration/trainer", "integration/dataset", "ml", "integration/hostile")
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 ADMIN_TOKEN = "test-admin-token-0123456789"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Which tests run, and in which order: that of their names, but for the longest."""
+    keep_gates(config, items)
+    longest = tuple(str(Path(__file__).parent / each) for each in LONGEST)
+    items.sort(key=lambda item: not str(item.path).startswith(longest))
 
 
 def settings_for(stack: LocalStack, dsn: str, **changes: object) -> dict[str, str]:

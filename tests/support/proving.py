@@ -39,7 +39,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("without", cases)
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def keep_gates(config: pytest.Config, items: list[pytest.Item]) -> None:
     """With `--prove`, leave everything else out."""
     if config.getoption("--prove"):
         items[:] = [item for item in items if item.get_closest_marker("gate")]
@@ -53,13 +53,21 @@ def seen(record_property: Callable[[str, object], None]) -> Callable[[str], None
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Any:
-    """Remember what each gate saw."""
+    """Write down what each gate saw."""
     report = yield
     mark = item.get_closest_marker("gate")
     if mark is not None and report.when == "call":
         without = " + ".join(getattr(item, "callspec").params.get("without", ()))  # noqa: B009 not on every item
-        OUTCOMES.append((mark.args[0], item.name.partition("[")[0], without, _outcome(report)))
+        # A property: with several workers the table is printed by another process.
+        told = (mark.args[0], item.name.partition("[")[0], without, _outcome(report))
+        report.user_properties.append(("gate outcome", told))
     return report
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Collect what the gates saw, from every worker."""
+    if report.when == "call":
+        OUTCOMES.extend(tuple(told) for name, told in report.user_properties if name == "gate outcome")
 
 
 def _outcome(report: Any) -> str:
