@@ -4,6 +4,8 @@ The other side is raw aiokafka on the same broker in the same run: no framework,
 """
 
 import asyncio
+import os
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
@@ -12,14 +14,15 @@ from uuid import UUID, uuid4
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from faststream import Context
 
+from benchmarks.announcer import announcing, service
 from benchmarks.rows import Row, at_most, quantile
-from benchmarks.stacks import settings_of
-from libs.common import inbox, objects, outbox
+from benchmarks.stacks import environment_of, settings_of, value
+from libs.common import inbox, objects
 from libs.common.envelope import Envelope
-from libs.common.events import SampleRejected, SnapshotCaptured, to_json
+from libs.common.events import SampleRejected, to_json
 from libs.common.kafka import Subscriptions, TopicSpec, event_topics, provision
 from libs.common.postgres import Pool, migrate
-from libs.common.service import Runtime, Service
+from libs.common.service import Service
 from libs.common.settings import CommonSettings
 from libs.common.testing import snapshot
 from libs.local.ports import free_port
@@ -29,6 +32,8 @@ HOPS = 300
 EVERY_SECONDS = 0.02
 BACKLOG = 3000
 ROUNDS = 3
+HANDLED = "select count(*) from cleaner.inbox where received_at > $1"
+LASTED = "select extract(epoch from max(received_at) - min(received_at)) from cleaner.inbox where received_at > $1"
 
 
 async def run() -> list[Row]:
@@ -44,7 +49,7 @@ async def run() -> list[Row]:
             for _ in range(ROUNDS):
                 raw += await _raw_hops(settings)
                 ours += await pair.hops()
-            rate = await pair.sustained()
+        rate = await _sustained(stack, settings)
         raw_rate = await _raw_drain(settings)
     return [_hop_row(raw, ours), _rate_row(rate, raw_rate)]
 
@@ -72,13 +77,12 @@ class _Pair:
         self.settings = settings
         self.said: dict[UUID, float] = {}
         self.taken: list[float] = []
-        self.handled = 0
         self.stop = asyncio.Event()
 
     async def __aenter__(self) -> "_Pair":
         self.producer = AIOKafkaProducer(bootstrap_servers=self.settings.kafka_bootstrap_servers, acks="all")
         await self.producer.start()
-        services = (("cleaner", self._announcing()), ("dataset", self._hearing()))
+        services = (("cleaner", announcing(self._note)), ("dataset", self._hearing()))
         self.tasks = [asyncio.ensure_future(self._service(name, heard).serve(self.stop)) for name, heard in services]
         await self._until(self._warm, 120)
         return self
@@ -89,25 +93,10 @@ class _Pair:
         await self.producer.stop()
 
     def _service(self, name: str, heard: Subscriptions) -> Service:
-        async def wire(_: Runtime) -> None:
-            return None
+        return service(name, self.settings.model_copy(update={"http_port": free_port()}), heard)
 
-        return Service(name, self.settings.model_copy(update={"http_port": free_port()}), heard, wire)
-
-    def _announcing(self) -> Subscriptions:
-        subscriptions = Subscriptions("cleaner")
-
-        @subscriptions.hears(SnapshotCaptured)
-        async def announce(
-            event: SnapshotCaptured, envelope: Annotated[Envelope, Context()], pool: Annotated[Pool, Context()]
-        ) -> None:
-            fact = SampleRejected(sample_id=uuid4(), workflow="hairnet", reason="dark", snapshot_id=event.snapshot_id)
-            async with inbox.transaction(pool, "cleaner", envelope) as connection:
-                self.said[fact.sample_id] = time.perf_counter()
-                await outbox.add(connection, fact, cause=envelope)
-            self.handled += 1
-
-        return subscriptions
+    def _note(self, sample_id: UUID) -> None:
+        self.said[sample_id] = time.perf_counter()
 
     def _hearing(self) -> Subscriptions:
         subscriptions = Subscriptions("dataset")
@@ -139,15 +128,6 @@ class _Pair:
         await self._until(lambda: _done(len(self.taken) - before >= HOPS), 60)
         return self.taken[before:]
 
-    async def sustained(self) -> float:
-        """Events a second until a backlog is handled by the first service."""
-        events = [snapshot(camera_id=f"line-{number % 12}") for number in range(BACKLOG)]
-        before, began = self.handled, time.perf_counter()
-        for event in events:
-            await self.producer.send(event.topic, to_json(event), event.key.encode())
-        await self._until(lambda: _done(self.handled - before >= BACKLOG), 300)
-        return BACKLOG / (time.perf_counter() - began)
-
     async def _until(self, condition: Callable[[], Awaitable[bool]], seconds: float) -> None:
         async with asyncio.timeout(seconds):
             while not await condition():
@@ -159,6 +139,28 @@ class _Pair:
 
 async def _done(value: bool) -> bool:
     return value
+
+
+async def _sustained(stack: LocalStack, settings: CommonSettings) -> float:
+    """Events a second until a backlog is handled: one process, as a service runs, by the database's clock."""
+    events = [snapshot(camera_id=f"line-{number % 12}") for number in range(BACKLOG)]
+    began = await value(stack, "select now()")
+    async with AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap_servers, acks="all") as producer:
+        await asyncio.gather(*[await producer.send(e.topic, to_json(e), e.key.encode()) for e in events])
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "benchmarks.announcer",
+        env={**os.environ, **environment_of(stack)},  # noqa: TID251 ours and a stack
+    )
+    try:
+        async with asyncio.timeout(300):
+            while await value(stack, HANDLED, began) < BACKLOG:  # noqa: ASYNC110 another process
+                await asyncio.sleep(0.2)
+    finally:
+        process.terminate()
+        await process.wait()
+    return BACKLOG / float(await value(stack, LASTED, began))
 
 
 async def _raw_hops(settings: CommonSettings) -> list[float]:

@@ -23,7 +23,7 @@ ROUNDS = 3
 
 def rows() -> list[Row]:
     """Every measurement of this file."""
-    pictures = _pictures(200)
+    pictures = made_pictures(200)
     truth, detections = _scenes(images=200, boxes=100)
     return [
         _compare("cleaner: decode, measure, hash / decode and pHash by ImageHash, 200 JPEG of 640x480",
@@ -45,7 +45,8 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def _pictures(count: int) -> list[bytes]:
+def made_pictures(count: int) -> list[bytes]:
+    """JPEG files of 640x480, each like no other."""
     dice = np.random.default_rng(0)
     coarse = (dice.integers(0, 255, (12, 16, 3), dtype=np.uint8) for _ in range(count))
     large = (cv2.resize(image, (640, 480), interpolation=cv2.INTER_CUBIC) for image in coarse)
