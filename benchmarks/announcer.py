@@ -9,11 +9,10 @@ from collections.abc import Callable
 from typing import Annotated
 from uuid import UUID, uuid4
 
-from faststream import Context
-
 from libs.common import inbox, outbox
 from libs.common.envelope import Envelope
 from libs.common.events import SampleRejected, SnapshotCaptured
+from libs.common.injection import Given
 from libs.common.kafka import Subscriptions
 from libs.common.postgres import Pool
 from libs.common.service import Runtime, Service
@@ -26,7 +25,7 @@ def announcing(said: Callable[[UUID], None] = lambda _: None) -> Subscriptions:
 
     @subscriptions.hears(SnapshotCaptured)
     async def announce(
-        event: SnapshotCaptured, envelope: Annotated[Envelope, Context()], pool: Annotated[Pool, Context()]
+        event: SnapshotCaptured, envelope: Annotated[Envelope, Given()], pool: Annotated[Pool, Given()]
     ) -> None:
         fact = SampleRejected(sample_id=uuid4(), workflow="hairnet", reason="dark", snapshot_id=event.snapshot_id)
         async with inbox.transaction(pool, "cleaner", envelope) as connection:

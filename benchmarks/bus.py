@@ -8,11 +8,12 @@ import os
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Annotated, Any
 from uuid import UUID, uuid4
 
+import httpx
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from faststream import Context
 
 from benchmarks.announcer import announcing, service
 from benchmarks.rows import Row, at_most, quantile
@@ -20,6 +21,7 @@ from benchmarks.stacks import environment_of, settings_of, value
 from libs.common import inbox, objects
 from libs.common.envelope import Envelope
 from libs.common.events import SampleRejected, to_json
+from libs.common.injection import Given
 from libs.common.kafka import Subscriptions, TopicSpec, event_topics, provision
 from libs.common.postgres import Pool, migrate
 from libs.common.service import Service
@@ -30,7 +32,8 @@ from libs.local.stack import LocalStack
 
 HOPS = 300
 EVERY_SECONDS = 0.02
-BACKLOG = 3000
+BACKLOG = 6000
+REPLICAS = 2
 ROUNDS = 3
 HANDLED = "select count(*) from cleaner.inbox where received_at > $1"
 LASTED = "select extract(epoch from max(received_at) - min(received_at)) from cleaner.inbox where received_at > $1"
@@ -65,7 +68,7 @@ def _told(seconds: list[float]) -> str:
 
 def _rate_row(rate: float, raw: float) -> Row:
     return Row(
-        "sustained events/s of one service: inbox, state, outbox / raw aiokafka, a commit each",
+        f"sustained events/s of one service, {REPLICAS} replicas: inbox, state, outbox / raw aiokafka, a commit each",
         f"{rate:.0f}/s", f"{raw:.0f}/s", rate / raw, ">= 500/s", rate >= 500,
     )  # fmt: skip
 
@@ -103,7 +106,7 @@ class _Pair:
 
         @subscriptions.hears(SampleRejected)
         async def hear(
-            event: SampleRejected, envelope: Annotated[Envelope, Context()], pool: Annotated[Pool, Context()]
+            event: SampleRejected, envelope: Annotated[Envelope, Given()], pool: Annotated[Pool, Given()]
         ) -> None:
             self.taken.append(time.perf_counter() - self.said[event.sample_id])
             async with inbox.transaction(pool, "dataset", envelope):
@@ -142,24 +145,41 @@ async def _done(value: bool) -> bool:
 
 
 async def _sustained(stack: LocalStack, settings: CommonSettings) -> float:
-    """Events a second until a backlog is handled: one process, as a service runs, by the database's clock."""
-    events = [snapshot(camera_id=f"line-{number % 12}") for number in range(BACKLOG)]
+    """Events a second until a backlog is handled, by the database's clock: a replica for each core, as one would run them."""
+    ports = [free_port() for _ in range(REPLICAS)]
+    replicas = [
+        await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "benchmarks.announcer"),
+            env={**os.environ, **environment_of(stack), "HTTP_PORT": str(port)},  # noqa: TID251 ours and a stack
+        )
+        for port in ports
+    ]
+    try:
+        await asyncio.gather(*(_ready(port) for port in ports))
+        return await _drained(stack, settings)
+    finally:
+        for replica in replicas:
+            replica.terminate()
+            await replica.wait()
+
+
+async def _ready(port: int) -> None:
+    async with asyncio.timeout(60), httpx.AsyncClient() as http:
+        while True:
+            with suppress(httpx.TransportError):
+                if (await http.get(f"http://127.0.0.1:{port}/readyz")).status_code == 200:
+                    return
+            await asyncio.sleep(0.1)
+
+
+async def _drained(stack: LocalStack, settings: CommonSettings) -> float:
+    events = [snapshot(camera_id=f"line-{number % 96}") for number in range(BACKLOG)]
     began = await value(stack, "select now()")
     async with AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap_servers, acks="all") as producer:
         await asyncio.gather(*[await producer.send(e.topic, to_json(e), e.key.encode()) for e in events])
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "benchmarks.announcer",
-        env={**os.environ, **environment_of(stack)},  # noqa: TID251 ours and a stack
-    )
-    try:
-        async with asyncio.timeout(300):
-            while await value(stack, HANDLED, began) < BACKLOG:  # noqa: ASYNC110 another process
-                await asyncio.sleep(0.2)
-    finally:
-        process.terminate()
-        await process.wait()
+    async with asyncio.timeout(300):
+        while await value(stack, HANDLED, began) < BACKLOG:  # noqa: ASYNC110 other processes
+            await asyncio.sleep(0.2)
     return BACKLOG / float(await value(stack, LASTED, began))
 
 

@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Annotated
 
-from faststream import Context
-
 from libs.common import inbox
 from libs.common.envelope import Envelope
 from libs.common.errors import NotYet
 from libs.common.events import TokenChanged, WorkflowChanged
+from libs.common.injection import Given
 from libs.common.kafka import Subscriptions
 from libs.common.postgres import Connection, Pool
 from libs.common.workflows import Workflow, parse_workflow
@@ -95,7 +94,7 @@ def follow_workflows(subscriptions: Subscriptions) -> None:
 
     @subscriptions.hears(WorkflowChanged)
     async def remember_workflow(
-        event: WorkflowChanged, envelope: Annotated[Envelope, Context()], pool: Annotated[Pool, Context()]
+        event: WorkflowChanged, envelope: Annotated[Envelope, Given()], pool: Annotated[Pool, Given()]
     ) -> None:
         parse_workflow(event.definition, origin=f"workflow {event.workflow}")
         async with inbox.transaction(pool, subscriptions.consumer, envelope) as connection:
@@ -107,7 +106,7 @@ def follow_tokens(subscriptions: Subscriptions) -> None:
 
     @subscriptions.hears(TokenChanged)
     async def remember_token(
-        event: TokenChanged, envelope: Annotated[Envelope, Context()], pool: Annotated[Pool, Context()]
+        event: TokenChanged, envelope: Annotated[Envelope, Given()], pool: Annotated[Pool, Given()]
     ) -> None:
         async with inbox.transaction(pool, subscriptions.consumer, envelope) as connection:
             await put_token(connection, event)

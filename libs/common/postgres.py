@@ -140,6 +140,7 @@ async def open_pool(dsn: str, service: str, *, minimum: int = 1, maximum: int = 
             min_size=minimum,
             max_size=maximum,
             init=_use_json,
+            reset=_nothing_to_reset,
             command_timeout=60,
             server_settings=server_settings,
         )
@@ -157,6 +158,11 @@ async def open_pool(dsn: str, service: str, *, minimum: int = 1, maximum: int = 
 
 async def _use_json(connection: Connection) -> None:
     await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=dumps, decoder=loads)
+
+
+async def _nothing_to_reset(_: Connection) -> None:
+    """Open transactions are rolled back by asyncpg. Its question besides, a round trip for every use, undoes session state:
+    nobody gives back a connection with any (whoever takes a session lock releases it, or ends the connection)."""
 
 
 async def _check_schema(pool: Pool, service: str) -> None:

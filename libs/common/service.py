@@ -45,7 +45,7 @@ class Runtime:
     loops: list[Loop] = field(default_factory=list[Loop])
 
     def provide(self, **dependencies: object) -> None:
-        """Offer dependencies to handlers (`Annotated[Store, Context()]`) and routes (`request.app.state.store`)."""
+        """Offer dependencies to handlers (`Annotated[Store, Given()]`) and routes (`request.app.state.store`)."""
         for name, value in dependencies.items():
             self.broker.context.set_global(name, value)
             setattr(self.app.state, name, value)
@@ -233,8 +233,8 @@ async def _as_coroutine(loop: Loop) -> None:
 
 def _probes(pool: Pool, broker: KafkaBroker, store: S3Objects) -> dict[str, Probe]:
     async def kafka_answers() -> None:
-        # The broker's own ping tries on and on without a word of why.
-        await broker.config.admin_client.describe_cluster()
+        # The broker's own ping tries on and on without a word of why. Of no topic: the answer about all is long to read.
+        await broker.config.admin_client.describe_topics([])
 
     async def postgresql_answers() -> None:
         await pool.fetchval("select 1", timeout=2)

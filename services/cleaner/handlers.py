@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import structlog
-from faststream import Context
 
 from libs.common import telemetry
 from libs.common.configuration import Configuration, follow_workflows
 from libs.common.envelope import Envelope
 from libs.common.errors import AlreadyHandled, Permanent, Transient
 from libs.common.events import ReviewSubmitted, SnapshotCaptured
+from libs.common.injection import Given
 from libs.common.kafka import Subscriptions
 from libs.common.objects import Objects
 from libs.common.postgres import Connection
@@ -40,12 +40,12 @@ follow_workflows(subscriptions)
 @subscriptions.hears(SnapshotCaptured)
 async def clean_snapshot(
     event: SnapshotCaptured,
-    envelope: Annotated[Envelope, Context()],
-    store: Annotated[CleanerStore, Context()],
-    objects: Annotated[Objects, Context()],
-    configuration: Annotated[Configuration, Context()],
-    settings: Annotated[Settings, Context()],
-    decoder: Annotated[WarmChild, Context()],
+    envelope: Annotated[Envelope, Given()],
+    store: Annotated[CleanerStore, Given()],
+    objects: Annotated[Objects, Given()],
+    configuration: Annotated[Configuration, Given()],
+    settings: Annotated[Settings, Given()],
+    decoder: Annotated[WarmChild, Given()],
 ) -> None:
     """The snapshot becomes a sample, with a verdict, in every workflow it belongs to."""
     check_clock(event.captured_at, datetime.now(UTC))
@@ -148,9 +148,9 @@ def report(samples: list[Sample]) -> None:
 @subscriptions.hears(ReviewSubmitted)
 async def settle_review(
     event: ReviewSubmitted,
-    envelope: Annotated[Envelope, Context()],
-    store: Annotated[CleanerStore, Context()],
-    configuration: Annotated[Configuration, Context()],
+    envelope: Annotated[Envelope, Given()],
+    store: Annotated[CleanerStore, Given()],
+    configuration: Annotated[Configuration, Given()],
 ) -> None:
     """A person's word counts if it is about what stands now; it is kept in any case."""
     workflow = await configuration.workflow(await store.workflow_of(event.sample_id))

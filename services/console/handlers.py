@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from aiokafka import ConsumerRecord
-from faststream import Context
 from faststream.kafka.message import KafkaMessage
 
 from libs.common import inbox
 from libs.common.envelope import Envelope
 from libs.common.events import all_events
+from libs.common.injection import Given
 from libs.common.kafka import Subscriptions
 from libs.common.postgres import Pool
 from services.console.store.log import arrival_of
@@ -22,9 +22,9 @@ subscriptions = Subscriptions(NAME)
 @subscriptions.hears(*all_events())
 async def show(
     body: dict[str, Any],
-    envelope: Annotated[Envelope, Context()],
-    message: Annotated[KafkaMessage, Context()],
-    pool: Annotated[Pool, Context()],
+    envelope: Annotated[Envelope, Given()],
+    message: Annotated[KafkaMessage, Given()],
+    pool: Annotated[Pool, Given()],
 ) -> None:
     """Keep an event and bring what it is about up to date."""
     arrived_at = datetime.fromtimestamp(_record(message).timestamp / 1000, UTC)

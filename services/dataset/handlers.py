@@ -3,12 +3,11 @@
 import asyncio
 from typing import Annotated
 
-from faststream import Context
-
 from libs.common import jobs
 from libs.common.configuration import follow_tokens, follow_workflows
 from libs.common.envelope import Envelope
 from libs.common.events import DatasetBuildRequested, SampleApproved, SampleRejected
+from libs.common.injection import Given
 from libs.common.kafka import Subscriptions
 from services.dataset.domain.orders import KIND, BuildOrder
 from services.dataset.store.samples import CONSUMER, SampleStore
@@ -21,8 +20,8 @@ follow_tokens(subscriptions)
 @subscriptions.hears(SampleApproved)
 async def remember_approval(
     event: SampleApproved,
-    envelope: Annotated[Envelope, Context()],
-    samples: Annotated[SampleStore, Context()],
+    envelope: Annotated[Envelope, Given()],
+    samples: Annotated[SampleStore, Given()],
 ) -> None:
     """Keep the sample; the policy loop sees it within half a second."""
     async with samples.transaction(envelope) as unit:
@@ -32,8 +31,8 @@ async def remember_approval(
 @subscriptions.hears(SampleRejected)
 async def remember_rejection(
     event: SampleRejected,
-    envelope: Annotated[Envelope, Context()],
-    samples: Annotated[SampleStore, Context()],
+    envelope: Annotated[Envelope, Given()],
+    samples: Annotated[SampleStore, Given()],
 ) -> None:
     """A sample that was approved before leaves the next version."""
     async with samples.transaction(envelope) as unit:
@@ -43,9 +42,9 @@ async def remember_rejection(
 @subscriptions.hears(DatasetBuildRequested)
 async def order_build(
     event: DatasetBuildRequested,
-    envelope: Annotated[Envelope, Context()],
-    samples: Annotated[SampleStore, Context()],
-    wake: Annotated[asyncio.Event, Context()],
+    envelope: Annotated[Envelope, Given()],
+    samples: Annotated[SampleStore, Given()],
+    wake: Annotated[asyncio.Event, Given()],
 ) -> None:
     """Order a build now; what it cannot be built from is the build's to say."""
     order = BuildOrder(

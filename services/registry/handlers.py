@@ -3,8 +3,6 @@
 from datetime import UTC, datetime
 from typing import Annotated
 
-from faststream import Context
-
 from libs.common import inbox, outbox
 from libs.common.configuration import Configuration, follow_tokens, follow_workflows
 from libs.common.envelope import Envelope, stable_id
@@ -16,6 +14,7 @@ from libs.common.events import (
     PromotionRequested,
     RollbackRequested,
 )
+from libs.common.injection import Given
 from libs.common.kafka import Subscriptions
 from libs.common.postgres import Connection, Pool
 from services.registry.domain import CHAMPION, RULE, AliasRequest, ModelVersion, lineage_of, promotes_by_itself
@@ -29,9 +28,9 @@ subscriptions = Subscriptions(NAME)
 follow_workflows(subscriptions)
 follow_tokens(subscriptions)
 
-EnvelopeOf = Annotated[Envelope, Context("envelope")]
-PoolOf = Annotated[Pool, Context("pool")]
-Aliases = Annotated[AliasStore, Context("aliases")]
+EnvelopeOf = Annotated[Envelope, Given("envelope")]
+PoolOf = Annotated[Pool, Given("pool")]
+Aliases = Annotated[AliasStore, Given("aliases")]
 
 
 @subscriptions.hears(ModelEvaluated)
@@ -39,10 +38,10 @@ async def register_model(
     event: ModelEvaluated,
     envelope: EnvelopeOf,
     pool: PoolOf,
-    versions: Annotated[VersionStore, Context()],
-    shelf: Annotated[Shelf, Context()],
+    versions: Annotated[VersionStore, Given()],
+    shelf: Annotated[Shelf, Given()],
     aliases: Aliases,
-    configuration: Annotated[Configuration, Context()],
+    configuration: Annotated[Configuration, Given()],
 ) -> None:
     """Give the run's model its number and its shelf, announce it, and promote it if the workflow says so."""
     workflow = await configuration.workflow(event.workflow)
@@ -115,7 +114,7 @@ async def keep_prediction(
     event: PredictionReported,
     envelope: EnvelopeOf,
     pool: PoolOf,
-    predictions: Annotated[PredictionStore, Context()],
+    predictions: Annotated[PredictionStore, Given()],
 ) -> None:
     """Remember how a version did on a camera, also one whose registration is still on its way."""
     async with inbox.transaction(pool, NAME, envelope) as unit:

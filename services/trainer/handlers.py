@@ -3,13 +3,12 @@
 from typing import Annotated
 from uuid import UUID
 
-from faststream import Context
-
 from libs.common import outbox
 from libs.common.configuration import Configuration, follow_workflows
 from libs.common.envelope import Envelope, stable_id
 from libs.common.errors import Permanent, Transient
 from libs.common.events import DatasetBuilt, TrainingCancelRequested, TrainingFailed, TrainingQueued, TrainingRequested
+from libs.common.injection import Given
 from libs.common.kafka import Subscriptions
 from libs.common.postgres import Connection
 from libs.common.workflows import Workflow
@@ -19,15 +18,15 @@ from services.trainer.store import TrainerStore
 subscriptions = Subscriptions("trainer")
 follow_workflows(subscriptions)
 
-Store = Annotated[TrainerStore, Context("store")]
+Store = Annotated[TrainerStore, Given("store")]
 
 
 @subscriptions.hears(DatasetBuilt)
 async def queue_automatic_run(
     event: DatasetBuilt,
-    envelope: Annotated[Envelope, Context()],
+    envelope: Annotated[Envelope, Given()],
     store: Store,
-    configuration: Annotated[Configuration, Context()],
+    configuration: Annotated[Configuration, Given()],
 ) -> None:
     """Train on a new version if the workflow says so, and start the runs that waited for one."""
     workflow = await configuration.workflow(event.workflow)
@@ -45,9 +44,9 @@ async def queue_automatic_run(
 @subscriptions.hears(TrainingRequested)
 async def queue_requested_run(
     event: TrainingRequested,
-    envelope: Annotated[Envelope, Context()],
+    envelope: Annotated[Envelope, Given()],
     store: Store,
-    configuration: Annotated[Configuration, Context()],
+    configuration: Annotated[Configuration, Given()],
 ) -> None:
     """Queue a run somebody asked for; without a dataset version yet it waits for the first."""
     workflow = await configuration.workflow(event.workflow)
@@ -75,7 +74,7 @@ async def _version_id(connection: Connection, store: TrainerStore, event: Traini
 
 
 @subscriptions.hears(TrainingCancelRequested)
-async def cancel_run(event: TrainingCancelRequested, envelope: Annotated[Envelope, Context()], store: Store) -> None:
+async def cancel_run(event: TrainingCancelRequested, envelope: Annotated[Envelope, Given()], store: Store) -> None:
     """Stop a queued or running run; its worker learns it at the next heartbeat. One that has ended stays as it is."""
     if await store.run(event.training_run_id) is None:
         raise Transient(f"Training run {event.training_run_id} is not known (yet)")

@@ -68,8 +68,10 @@ class Rebuilder:
                 raise Transient("Another rebuild is under way: this one waits for it")
             try:
                 yield
-            finally:
                 await connection.execute("select pg_advisory_unlock_all()")
+            except BaseException:
+                connection.terminate()  # and with it the lock
+                raise
 
     async def on_failed(self, connection: Connection, spec: dict[str, Any], attempt: int, reason: str) -> None:
         """Nothing was changed over; the live tables go on."""

@@ -12,12 +12,12 @@ import asyncpg
 import httpx
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
-from faststream import Context
 
 from libs.common import inbox
 from libs.common.envelope import Envelope
 from libs.common.errors import Permanent
 from libs.common.events import Body
+from libs.common.injection import Given
 from libs.common.kafka import Subscriptions, TopicSpec, provision
 from libs.common.postgres import Pool, migrate
 from libs.common.service import Runtime, Service
@@ -52,7 +52,7 @@ def subscriptions_for(handled: Handled) -> Subscriptions:
     subscriptions = Subscriptions("cleaner")
 
     @subscriptions.hears(Poked)  # type: ignore[arg-type]  # needs a topic, and has one
-    async def work(event: Poked, envelope: Annotated[Envelope, Context()], pool: Annotated[Pool, Context()]) -> None:
+    async def work(event: Poked, envelope: Annotated[Envelope, Given()], pool: Annotated[Pool, Given()]) -> None:
         handled.tries[event.name] = handled.tries.get(event.name, 0) + 1
         async with inbox.transaction(pool, "cleaner", envelope):
             await _do(event, handled.tries[event.name])

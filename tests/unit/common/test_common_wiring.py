@@ -8,12 +8,12 @@ from uuid import UUID
 
 import pytest
 from common_fakes import FakePool
-from faststream import Context
 from faststream.kafka import KafkaBroker, TestKafkaBroker
 
 from libs.common.envelope import Envelope, stable_id
 from libs.common.errors import AlreadyHandled, Permanent, Transient
 from libs.common.events import SampleRejected, SnapshotCaptured, to_json
+from libs.common.injection import Given
 from libs.common.kafka import Subscriptions, event_topics, make_broker
 from libs.common.retry import Parking
 from libs.common.settings import CommonSettings
@@ -42,7 +42,7 @@ def hears(heard: Heard) -> Subscriptions:
     subscriptions = Subscriptions("cleaner")
 
     @subscriptions.hears(SnapshotCaptured)
-    async def hear(event: SnapshotCaptured, envelope: Annotated[Envelope, Context()]) -> None:
+    async def hear(event: SnapshotCaptured, envelope: Annotated[Envelope, Given()]) -> None:
         heard.events.append((event, envelope))
         if heard.error is not None:
             raise heard.error
