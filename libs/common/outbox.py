@@ -27,8 +27,8 @@ from libs.common.postgres import DATABASE_TROUBLE, Connection, role_of
 log = structlog.get_logger()
 BATCH = 500
 POLL_SECONDS = 1.0
-# Between two batches: an event that comes alone goes out at once, those of a busy service in handfuls.
-GATHER_SECONDS = 0.025
+# From one batch to the next: an event that comes alone goes out at once, those of a stream in handfuls.
+GATHER_SECONDS = 0.02
 # An active relay asks every second. One that hangs (a frozen machine) loses its session, and with it the lock, to another
 # replica. Longer than a publish may take.
 FROZEN_SECONDS = 60
