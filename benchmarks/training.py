@@ -16,7 +16,7 @@ from tests.ml.training import CHILD, spec_for, write_dataset
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 ROUNDS = 3
-HYPERPARAMETERS = {"epochs": 12, "image_size": 160, "batch": 8, "patience": 0}
+HYPERPARAMETERS = {"epochs": 30, "image_size": 160, "batch": 8, "patience": 0}
 
 
 @dataclass(frozen=True)
