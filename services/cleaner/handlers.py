@@ -122,10 +122,12 @@ async def judge_among_others(
     sample: Sample, workflow: Workflow, event: SnapshotCaptured, seen: Seen, store: CleanerStore, unit: Connection
 ) -> Sample:
     """Rejected as a duplicate, or judged and linked to what it resembles."""
-    original = await store.duplicate_of(unit, sample, workflow.cleaning.duplicate_distance)
+    # A duplicate is a near-duplicate, too: where there is none of these, as for most snapshots, one search is enough. The
+    # others of this workflow wait meanwhile.
+    alike = await store.near_duplicates(unit, sample, workflow.cleaning.near_duplicate_distance)
+    original = await store.duplicate_of(unit, sample, workflow.cleaning.duplicate_distance) if alike else None
     if original is not None:
         return with_verdict(sample, Rejected("duplicate", f"looks like sample {original}", original))
-    alike = await store.near_duplicates(unit, sample, workflow.cleaning.near_duplicate_distance)
     return with_verdict(replace(sample, near_duplicates=alike), judge(event, workflow, seen, sample.sample_id))
 
 

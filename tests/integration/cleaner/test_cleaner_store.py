@@ -97,8 +97,8 @@ class HastyStore(CleanerStore):
 
     async def lock_looks(self, connection: Any, workflow: str) -> None: ...
 
-    async def duplicate_of(self, connection: Any, sample: Sample, distance: int) -> UUID | None:
-        found = await super().duplicate_of(connection, sample, distance)
+    async def near_duplicates(self, connection: Any, sample: Sample, distance: int) -> tuple[UUID, ...]:
+        found = await super().near_duplicates(connection, sample, distance)
         await asyncio.sleep(0.3)
         return found
 
