@@ -173,6 +173,9 @@ class Supervisor:
         self._board.show_phase("stopping")
         for keepers in (self._services, self._parts):
             await asyncio.gather(*(keeper.stop() for keeper in keepers))
+        for keeper in self._parts:
+            if isinstance(keeper.part, LocalPostgres):
+                keeper.part.forget_socket()
         error = None if self._failure is None else str(self._failure)
         self._board.show_phase("stopped" if error is None else "failed", error=error)
 

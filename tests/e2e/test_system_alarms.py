@@ -38,7 +38,8 @@ def learned(system: System, tmp_path_factory: pytest.TempPathFactory) -> str:
     sent = system.camloop("ingest", "folder", str(folder), "--camera", CAMERA, "--workflow", WORKFLOW)
     assert sent["sent"] == 16
     asyncio.run(send_junk(system))
-    system.camloop("build", WORKFLOW)
+    # The samples are still on their way.
+    system.until("a build", lambda: "error" not in system.camloop("build", WORKFLOW, code=None), 60)
     return system.until("a dataset version", lambda: system.camloop("versions", WORKFLOW), 60)[0]["dataset_version_id"]
 
 

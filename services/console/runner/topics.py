@@ -4,7 +4,7 @@ from typing import Any, Protocol, cast
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
-from libs.common.kafka import FETCH_WAIT_MS, connection_arguments
+from libs.common.kafka import LOOK_EVERY_MS, connection_arguments
 from libs.common.settings import CommonSettings
 
 Record = ConsumerRecord[bytes, bytes]
@@ -31,8 +31,7 @@ def make_consumer(settings: CommonSettings, *topics: str, **options: Any) -> Con
         auto_offset_reset="earliest",
         enable_auto_commit=False,
         isolation_level="read_committed",
-        fetch_max_wait_ms=FETCH_WAIT_MS,
-        consumer_timeout_ms=FETCH_WAIT_MS,
+        consumer_timeout_ms=LOOK_EVERY_MS,
         **options,
     )
     return cast(Consumer, consumer)
