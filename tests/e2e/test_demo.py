@@ -53,7 +53,9 @@ def test_every_stage_is_told_in_its_order(told: Done) -> None:
     first = list(dict.fromkeys(stages))
     assert "review" in first
     order = ["start", "cameras", "cleaning", "dataset", "training", "evaluation", "registration", "promotion"]
-    assert [stage for stage in first if stage in order] == order
+    told_order = [stage for stage in first if stage in order]
+    # The last two come over topics of their own, milliseconds apart: Kafka promises no order between topics.
+    assert (told_order[:-2], sorted(told_order[-2:])) == (order[:-2], sorted(order[-2:]))
     assert "hairnet@1" in told.stderr
     assert "run version 2" in told.stderr
 
