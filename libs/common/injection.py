@@ -10,8 +10,8 @@ _MISSING = object()
 class Given(CustomField):
     """The value of the parameter's name, or of another one: of this message (`envelope`), or of the service (`pool`, `store`).
 
-    FastStream's own `Context()` looks a name up in a thread of its own, for every parameter of every message (measured: a
-    quarter of a handler's processor time). A coroutine is called where it stands.
+    FastStream's own `Context()` looks a name up in another thread, for every parameter of every message. A coroutine is called
+    where it stands.
     """
 
     def __init__(self, name: str | None = None) -> None:

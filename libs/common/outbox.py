@@ -170,12 +170,14 @@ class Relay:
             if self.notify:
                 await connection.add_listener(f"{CHANNEL}_{self.service}", _waker(wake))
             self.connected = True
+            measure_at = 0.0
             while True:
                 wake.clear()
                 began = time.monotonic()
                 published = await self.publish_batch(connection)
-                if published == 0:
+                if began >= measure_at:  # also in a stream that never ends: a backlog must be seen to grow
                     await self._measure(connection)
+                    measure_at = began + POLL_SECONDS
                 if published < BATCH:
                     await self._wait(wake)
                     await asyncio.sleep(began + GATHER_SECONDS - time.monotonic())
