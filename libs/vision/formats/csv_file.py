@@ -19,6 +19,7 @@ from libs.vision.formats.files import (
 )
 from libs.vision.formats.items import Exported, ExportItem, FormatError, LabelledImage
 from libs.vision.formats.placing import ImagePlacer
+from libs.vision.formats.tables import Row, rows_by_name
 
 TABLE = "annotations.csv"
 COLUMNS = ("file", "label", "x1", "y1", "x2", "y2", "width", "height", "split")
@@ -33,8 +34,6 @@ _ALSO_CALLED = {
     "xmax": "x2",
     "ymax": "y2",
 }
-
-Row = dict[str, str]
 
 
 def read_csv(folder: Path | str) -> Iterator[LabelledImage]:
@@ -52,20 +51,7 @@ def _rows(root: Path) -> list[tuple[int, Row]]:
     table = root / TABLE
     if not table.is_file():
         raise FormatError(f"There is no {table}: a CSV data set has {TABLE} and images/ in its folder")
-    lines = read_text(inside(root, table), at_most=LARGEST_TABLE).splitlines()
-    head = lines[0] if lines else ""
-    reader = csv.reader(lines, delimiter=max(",;\t", key=head.count))
-    try:
-        rows = list(reader)
-    except csv.Error as error:
-        raise FormatError(f"{table} is not a CSV table: line {reader.line_num}: {error}") from error
-    names = [_ALSO_CALLED.get(name.strip().lower(), name.strip().lower()) for name in rows[0]] if rows else []
-    missing = [name for name in _NEEDED if name not in names]
-    if missing:
-        raise FormatError(
-            f"{table} lacks the columns {', '.join(missing)}: its first line must name {', '.join(_NEEDED)}"
-        )
-    return [(at, dict(zip(names, row, strict=False))) for at, row in enumerate(rows[1:], 2) if any(row)]
+    return rows_by_name(table, read_text(inside(root, table), at_most=LARGEST_TABLE), _NEEDED, _ALSO_CALLED)
 
 
 def _images(root: Path, rows: list[tuple[int, Row]]) -> Iterator[LabelledImage]:

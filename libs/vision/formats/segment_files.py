@@ -14,6 +14,7 @@ from typing import Any
 
 from libs.vision.formats.files import LARGEST_TABLE, RefusedPath, empty_folder, existing_folder, inside, read_text
 from libs.vision.formats.items import FormatError
+from libs.vision.formats.tables import rows_by_name
 from libs.vision.segments import TimedSegment, labels_at, segments_of, timed
 
 BACKGROUND = "background"
@@ -53,7 +54,7 @@ def read_segment_table(folder: Path | str) -> list[LabelledSegments]:
     One entry for each clip and annotator, in the order of their first rows. Raises FormatError.
     """
     root = existing_folder(folder)
-    rows = _table(root / TABLE, _text(root, root / TABLE), ("start", "stop", "label"))
+    rows = rows_by_name(root / TABLE, _text(root, root / TABLE), ("start", "stop", "label"), _ALSO_CALLED)
     found: dict[tuple[str, str], tuple[list[TimedSegment], list[str]]] = {}
     for line, row in rows:
         key = (row.get("clip", "").strip(), row.get("annotator", "").strip())
@@ -91,7 +92,7 @@ def read_pskus_csv(folder: Path | str, name: str, *, names: Mapping[int, str] = 
     root = existing_folder(folder)
     path = root / name
     times, labels, problems = list[float](), list[str](), list[str]()
-    for line, row in _table(path, _text(root, path), ("frame_time", "is_washing", "movement_code")):
+    for line, row in rows_by_name(path, _text(root, path), ("frame_time", "is_washing", "movement_code"), _ALSO_CALLED):
         try:
             moment, label = float(row["frame_time"]), _label(row["is_washing"], row["movement_code"], names)
         except (ValueError, OverflowError) as error:
@@ -180,24 +181,6 @@ def _text(root: Path, path: Path) -> str:
     except (OSError, RefusedPath) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise FormatError(f"{path} cannot be read: {why}") from error
-
-
-def _table(path: Path, text: str, needed: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
-    """Rows by column name with their line numbers; other names for the same columns are understood."""
-    lines = text.splitlines()
-    head = lines[0] if lines else ""
-    reader = csv.reader(lines, delimiter=max(",;\t", key=head.count))
-    try:
-        rows = list(reader)
-    except csv.Error as error:
-        raise FormatError(f"{path} is not a CSV table: line {reader.line_num}: {error}") from error
-    names = [_ALSO_CALLED.get(name.strip().lower(), name.strip().lower()) for name in rows[0]] if rows else []
-    missing = [name for name in needed if name not in names]
-    if missing:
-        raise FormatError(
-            f"{path} lacks the columns {', '.join(missing)}: its first line must name {', '.join(needed)}"
-        )
-    return [(at, dict(zip(names, row, strict=False))) for at, row in enumerate(rows[1:], 2) if any(row)]
 
 
 def _segment(row: Mapping[str, str]) -> TimedSegment | str:
