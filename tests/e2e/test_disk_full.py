@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import shutil
 import subprocess
 import threading
@@ -14,7 +13,6 @@ from pathlib import Path
 
 import asyncpg
 import httpx
-import psutil
 import pytest
 from aiokafka.errors import KafkaError
 
@@ -25,7 +23,7 @@ from libs.common.settings import CommonSettings
 from libs.common.testing import snapshot
 from tests.soak.cameras import publish_once
 from tests.support.gates import picture
-from tests.support.system import REPOSITORY, System
+from tests.support.system import REPOSITORY, System, running_system
 
 pytestmark = [pytest.mark.connected, pytest.mark.slow, pytest.mark.timeout(420)]
 QUOTA = "512m"
@@ -52,23 +50,8 @@ def quota(tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture
 def cramped(quota: Path) -> Iterator[System]:
     """A camloop whose whole data folder has the quota."""
-    environment = {
-        **os.environ,
-        "CAMLOOP_DATA_FOLDER": str(quota / "var"),
-        "WORKFLOWS_FOLDER": str(REPOSITORY / "deploy" / "workflows"),
-        "CAMLOOP_ADMIN_TOKEN": "end-to-end-admin-token-0123456789",
-        "PYTHONPATH": str(REPOSITORY),
-    }
-    running = System(quota, environment)
-    running.camloop("up", "--detach")
-    try:
+    with running_system(quota, REPOSITORY / "deploy" / "workflows") as running:
         yield running
-    finally:
-        running.camloop("down")
-        left = [
-            p.info for p in psutil.process_iter(["pid", "cmdline"]) if str(quota) in " ".join(p.info["cmdline"] or [])
-        ]
-        assert left == []
 
 
 def fill(folder: Path) -> Path:

@@ -1,15 +1,18 @@
 """A running system as an outsider sees it: its command line, its HTTP sides, its folder."""
 
 import json
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import yaml
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -72,6 +75,28 @@ class System:
         url = f"{known['http']['registry']}/v1/models/{model}/versions/{number}"
         answer = httpx.get(url, headers=headers, timeout=30)
         return answer.json() if answer.status_code == 200 else None
+
+
+@contextmanager
+def running_system(folder: Path, workflows: Path) -> Iterator[System]:
+    """`camloop up` with its data in `folder`; `down` at the end, and nothing that names the folder goes on."""
+    environment = {
+        **os.environ,
+        "CAMLOOP_DATA_FOLDER": str(folder / "var"),
+        "WORKFLOWS_FOLDER": str(workflows),
+        "CAMLOOP_ADMIN_TOKEN": "end-to-end-admin-token-0123456789",
+        "PYTHONPATH": str(REPOSITORY),
+    }
+    running = System(folder, environment)
+    running.camloop("up", "--detach")
+    try:
+        yield running
+    finally:
+        running.camloop("down")
+        left = [
+            p.info for p in psutil.process_iter(["pid", "cmdline"]) if str(folder) in " ".join(p.info["cmdline"] or [])
+        ]
+        assert left == []
 
 
 def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
