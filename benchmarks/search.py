@@ -10,7 +10,7 @@ from libs.common.postgres import migrate, open_pool
 from libs.common.testing import NOON, media
 from libs.local.stack import LocalStack
 from services.cleaner.domain.samples import Sample
-from services.cleaner.store import CleanerStore
+from services.cleaner.store.samples import CleanerStore
 
 SEARCHES = 200
 DISTANCE = 10

@@ -14,13 +14,10 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from libs.vision.change import ChangeRules, ChangeSampler
+from libs.vision.clip_types import UnreadableVideo
 from libs.vision.quality import Image
 
 __all__ = ["ChangeRules", "ChangeSampler", "Frame", "UnreadableVideo", "VideoInfo", "frames", "probe"]
-
-
-class UnreadableVideo(ValueError):
-    """A file that can't be opened as a video, or that holds none; the text says why."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

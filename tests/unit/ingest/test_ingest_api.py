@@ -35,9 +35,9 @@ class FakeIngestStore:
     known: dict[str, Camera] = field(default_factory=dict[str, Camera])
     receipts: dict[str, Receipt] = field(default_factory=dict[str, Receipt])
     said: list[SnapshotCaptured] = field(default_factory=list[SnapshotCaptured])
-    workflows: list[str] = field(default_factory=lambda: ["hairnet"])
+    workflows: dict[str, str] = field(default_factory=lambda: {"hairnet": "detection", "handwash": "temporal"})
 
-    async def workflow_names(self) -> list[str]:
+    async def workflow_tasks(self) -> dict[str, str]:
         return self.workflows
 
     async def register(self, camera_id: str, title: str | None = None) -> Camera:
@@ -50,7 +50,7 @@ class FakeIngestStore:
         return self.known[camera_id]
 
     async def claim(self, receipt: Receipt) -> Receipt:
-        return self.receipts.setdefault(receipt.snapshot_id, receipt)
+        return self.receipts.setdefault(receipt.capture_id, receipt)
 
     async def announce(self, snapshot: SnapshotCaptured) -> bool:
         self.said.append(snapshot)

@@ -6,7 +6,7 @@ import structlog
 
 from libs.common import telemetry
 from libs.common.postgres import DATABASE_TROUBLE
-from services.cleaner.store import CleanerStore
+from services.cleaner.store.samples import CleanerStore
 
 log = structlog.get_logger()
 

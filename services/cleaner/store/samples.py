@@ -1,4 +1,4 @@
-"""All SQL of the cleaner: snapshots, samples, looks, annotations, reviews."""
+"""Snapshots, samples, looks, annotations, reviews."""
 
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -10,7 +10,17 @@ from pydantic import TypeAdapter
 from libs.common import inbox, outbox
 from libs.common.envelope import Envelope
 from libs.common.errors import Conflict, NotYet
-from libs.common.events import Annotation, Detection, Event, Media, ReviewSubmitted, SnapshotCaptured, as_values
+from libs.common.events import (
+    Annotation,
+    Detection,
+    Event,
+    Media,
+    ModelRef,
+    ReviewSubmitted,
+    Segment,
+    SnapshotCaptured,
+    as_values,
+)
 from libs.common.postgres import Connection, Pool
 from services.cleaner.domain.looks import BANDS, band_probes
 from services.cleaner.domain.reviews import Ruling
@@ -19,6 +29,7 @@ from services.cleaner.domain.samples import Sample
 CONSUMER = "cleaner"
 SUGGESTIONS = TypeAdapter(tuple[Detection, ...])
 ANNOTATIONS = TypeAdapter(tuple[Annotation, ...])
+SEGMENTS = TypeAdapter(tuple[Segment, ...])
 
 
 @dataclass(frozen=True)
@@ -115,8 +126,9 @@ class CleanerStore:
             """
             insert into sample (sample_id, workflow, snapshot_id, camera_id, captured_at, media, leakage_group, verdict,
                 look, measures, reason, detail, duplicate_of, near_duplicates, suggestions, revision, decided_by,
-                priority, why, waiting)
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+                priority, why, waiting, kind, clip_id, subject_id, fingerprint, strip, preview)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
+                $23, $24, $25, $26)
             """,
             sample.sample_id,
             sample.workflow,
@@ -138,17 +150,24 @@ class CleanerStore:
             sample.priority,
             sample.why,
             sample.waiting,
+            sample.kind,
+            sample.clip_id,
+            sample.subject_id,
+            sample.fingerprint,
+            None if sample.strip is None else as_values(sample.strip),
+            None if sample.preview is None else as_values(sample.preview),
         )
         if sample.revision:
             await self._add_annotations(connection, sample)
 
     async def _add_annotations(self, connection: Connection, sample: Sample) -> None:
         await connection.execute(
-            "insert into annotation (sample_id, revision, annotations, by) values ($1, $2, $3, $4)",
+            "insert into annotation (sample_id, revision, annotations, by, segments) values ($1, $2, $3, $4, $5)",
             sample.sample_id,
             sample.revision,
             [as_values(each) for each in sample.annotations],
             sample.annotated_by,
+            [as_values(each) for each in sample.segments],
         )
 
     async def workflow_of(self, sample_id: UUID) -> str:
@@ -160,11 +179,18 @@ class CleanerStore:
 
     async def lock_sample(self, connection: Connection, sample_id: UUID) -> Sample:
         """The sample as it stands, with its newest annotations; nobody else changes it until the transaction ends."""
-        row = await connection.fetchrow("select * from sample where sample_id = $1 for no key update", sample_id)
+        row = await connection.fetchrow(
+            """
+            select s.*, g.segments as suggested_segments, g.model as suggested_by
+            from sample s left join suggestion g using (workflow, clip_id) where sample_id = $1 for no key update of s
+            """,
+            sample_id,
+        )
         if row is None:
             raise NotYet(f"Sample {sample_id} is not known (yet): review a sample that was queued")
         newest = await connection.fetchrow(
-            "select annotations, by from annotation where sample_id = $1 order by revision desc limit 1", sample_id
+            "select annotations, segments, by from annotation where sample_id = $1 order by revision desc limit 1",
+            sample_id,
         )
         return _sample(row, newest)
 
@@ -200,8 +226,8 @@ class CleanerStore:
         await connection.execute(
             """
             insert into review (event_id, sample_id, reviewer, decision, based_on_revision, annotations, comment,
-                outcome, detail)
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+                outcome, detail, segments)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
             """,
             envelope.event_id,
             review.sample_id,
@@ -212,6 +238,7 @@ class CleanerStore:
             review.comment,
             ruling.outcome,
             ruling.detail,
+            [as_values(each) for each in review.segments],
         )
 
     async def queue_lengths(self) -> dict[str, int]:
@@ -230,6 +257,15 @@ class CleanerStore:
             """
         )
         return {row["name"]: row["seconds"] for row in rows}
+
+
+def read_segments(stored: object) -> tuple[Segment, ...]:
+    """Segments as the store keeps them."""
+    return SEGMENTS.validate_python(stored)
+
+
+def _media(stored: object) -> Media | None:
+    return None if stored is None else Media.model_validate(stored)
 
 
 def _search(sample: Sample, distance: int) -> tuple[object, ...]:
@@ -251,13 +287,17 @@ def _sample(row: asyncpg.Record, newest: asyncpg.Record | None) -> Sample:
     return Sample(
         sample_id=values["sample_id"],
         workflow=values["workflow"],
+        kind=values["kind"],
         snapshot_id=values["snapshot_id"],
+        clip_id=values["clip_id"],
+        subject_id=values["subject_id"],
         camera_id=values["camera_id"],
         captured_at=values["captured_at"],
         media=Media.model_validate(values["media"]),
         leakage_group=values["leakage_group"],
         verdict=values["verdict"],
         look=values["look"],
+        fingerprint=values["fingerprint"],
         measures=values["measures"],
         reason=values["reason"],
         detail=values["detail"],
@@ -265,6 +305,11 @@ def _sample(row: asyncpg.Record, newest: asyncpg.Record | None) -> Sample:
         near_duplicates=tuple(values["near_duplicates"]),
         suggestions=SUGGESTIONS.validate_python(values["suggestions"]),
         annotations=ANNOTATIONS.validate_python(newest["annotations"]) if newest else (),
+        segments=read_segments(newest["segments"]) if newest else (),
+        suggested_segments=read_segments(values["suggested_segments"] or ()),
+        suggested_by=None if values["suggested_by"] is None else ModelRef.model_validate(values["suggested_by"]),
+        strip=_media(values["strip"]),
+        preview=_media(values["preview"]),
         annotated_by=newest["by"] if newest else None,
         revision=values["revision"],
         decided_by=values["decided_by"],
