@@ -11,6 +11,7 @@ from services.trainer.training.temporal_abi import OPSET
 
 ML_OPSET = 3
 """The newest operators of trees that go with opset 17."""
+IR_VERSION = 8
 
 
 def composed(fitted: Fitted, columns: int) -> onnx.ModelProto:
@@ -26,6 +27,10 @@ def composed(fitted: Fitted, columns: int) -> onnx.ModelProto:
         target_opset={"": OPSET, "ai.onnx.ml": ML_OPSET},
         options={id(model): {"zipmap": False}},
     )
+    # The converter lists the oldest versions that its operators need, and the plain set twice.
+    del middle.opset_import[:]
+    middle.opset_import.extend(_opsets())
+    middle.ir_version = IR_VERSION
     before, after = _stacking_graph(fitted.stacked, columns), _spreading_graph(fitted)
     whole = onnx.compose.merge_models(before, middle, [("stacked", "rows")], prefix1="in_", prefix2="by_")
     whole = onnx.compose.merge_models(whole, after, [("by_probabilities", "out_told")], outputs=["posteriors"])
@@ -97,8 +102,11 @@ def _model(
 ) -> onnx.ModelProto:
     kept = [onnx.numpy_helper.from_array(value, name) for name, value in constants.items()]
     graph = onnx.helper.make_graph(list(nodes), "part", list(inputs), list(outputs), kept)
-    opsets = [onnx.helper.make_opsetid("", OPSET), onnx.helper.make_opsetid("ai.onnx.ml", ML_OPSET)]
-    return onnx.helper.make_model(graph, opset_imports=opsets, ir_version=8)
+    return onnx.helper.make_model(graph, opset_imports=_opsets(), ir_version=IR_VERSION)
+
+
+def _opsets() -> list[onnx.OperatorSetIdProto]:
+    return [onnx.helper.make_opsetid("", OPSET), onnx.helper.make_opsetid("ai.onnx.ml", ML_OPSET)]
 
 
 def _renamed(model: onnx.ModelProto, names: dict[str, str]) -> onnx.ModelProto:
