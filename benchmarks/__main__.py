@@ -15,7 +15,7 @@ from time import perf_counter
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import bus, cleaning, dataset_build, exporting, search, training, vision, whole
+from benchmarks import bus, cleaning, dataset_build, exporting, gestures, search, training, vision, whole
 from benchmarks.rows import Row
 
 PARTS: dict[str, Callable[[], list[Row]]] = {
@@ -27,6 +27,7 @@ PARTS: dict[str, Callable[[], list[Row]]] = {
     "export": lambda: asyncio.run(exporting.run()),
     "whole": whole.run,
     "training": training.run,
+    "gestures": gestures.run,
 }
 
 
