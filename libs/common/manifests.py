@@ -28,7 +28,8 @@ ID_PLACE = slice(len('{"sample_id":"'), len('{"sample_id":"') + 36)
 
 
 class SampleLine(Body):
-    """What a manifest says of a sample before the sample has a place. Only clips have `segments`."""
+    """What a manifest says of a sample before the sample has a place. Only clips have `segments`, and a `subject_id` where it is
+    known who is seen."""
 
     sample_id: UUID
     kind: Literal["image", "clip"]
@@ -37,6 +38,7 @@ class SampleLine(Body):
     captured_at: AwareDatetime
     annotations: tuple[Annotation, ...] = ()
     segments: tuple[Segment, ...] | None = None
+    subject_id: str | None = None
     annotation_revision: int
     annotated_by: str
 

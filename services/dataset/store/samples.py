@@ -262,6 +262,7 @@ def sample_line(event: SampleApproved) -> SampleLine:
         captured_at=event.captured_at.astimezone(UTC),
         annotations=event.annotations,
         segments=event.segments if event.kind == "clip" else None,
+        subject_id=event.subject_id,
         annotation_revision=event.annotation_revision,
         annotated_by=event.approved_by,
     )

@@ -101,7 +101,7 @@ class EvaluationRunner:
         return Assignment(
             workflow=workflow.name,
             title=Words(workflow.title.en, workflow.title.zh),
-            class_titles={each.name: Words(each.title.en, each.title.zh) for each in workflow.classes},
+            class_titles={each.name: Words(each.title.en, each.title.zh) for each in workflow.all_classes},
             classes=trained.dataset.classes,
             rules=Rules(**workflow.gate.model_dump()),
             model=model,

@@ -76,6 +76,7 @@ class TrainingSpec(Value):
     threads: Annotated[int, Field(ge=1)] | None = None
     resume_from: Path | None = None
     weights_folder: Path | None = None
+    notes: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _class_ids_are_indices(self) -> "TrainingSpec":
