@@ -85,7 +85,9 @@ def _backs_of_fingers(turn: float, size: float, _: float) -> Hands:
 
 def _thumb_left(turn: float, size: float, _: float) -> Hands:
     left = Hand(-0.085, 0.035, 6, spread=3, thumb=68, thumb_reach=1.25)
-    right = Hand(0.052, -0.005, -62 + 34 * size * sin(turn), width=0.85, reach=0.42, spread=0, thumb=22, thumb_reach=0.7)
+    right = Hand(
+        0.052, -0.005, -62 + 34 * size * sin(turn), width=0.85, reach=0.42, spread=0, thumb=22, thumb_reach=0.7
+    )
     return Hands(left, right)
 
 

@@ -6,8 +6,8 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from libs.local.drawing.arms import Points, Projection
 from libs.local.drawing.canvas import Colour, Image, pick, shade
-from libs.local.drawing.hands import Points, Projection
 
 # None of them may be taken for skin, in whatever light: neutral or bluish, green, never warm.
 COUNTERS: tuple[Colour, ...] = ((178, 174, 168), (214, 210, 202), (92, 84, 76), (168, 138, 104), (140, 156, 120))
@@ -83,10 +83,12 @@ def draw_tap(image: Image, project: Projection) -> None:
 
 def draw_water(image: Image, project: Projection, rng: np.random.Generator) -> None:
     """Water that falls from the tap and splashes."""
-    end = np.array(TAP_END) + rng.uniform(-0.006, 0.006, 2)
-    _polygon(image, project(np.array(((-0.012, -0.14), (0.012, -0.14), end + (0.014, 0.11), end + (-0.014, 0.11)))), WATER)
-    for x, y in rng.normal((end[0], end[1] + 0.11), 0.045, (6, 2)).tolist():
-        _disc(image, project, (x, y), 0.007, WATER)
+    x, y = (np.array(TAP_END) + rng.uniform(-0.006, 0.006, 2)).tolist()
+    _polygon(
+        image, project(np.array(((-0.012, -0.14), (0.012, -0.14), (x + 0.014, y + 0.11), (x - 0.014, y + 0.11)))), WATER
+    )
+    for drop in rng.normal((x, y + 0.11), 0.045, (6, 2)).tolist():
+        _disc(image, project, drop, 0.007, WATER)
 
 
 def covered_lens(rng: np.random.Generator, size: tuple[int, int]) -> Image:

@@ -4,17 +4,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from libs.local.drawing.arms import Projection, Washer, draw_hands, draw_one_arm, on_hand, washer_of
 from libs.local.drawing.canvas import Image
 from libs.local.drawing.gestures import UNSEEN, pose
-from libs.local.drawing.hands import Hand, Hands, Projection, Washer, between, draw_hands, draw_one_arm, on_hand, washer_of
+from libs.local.drawing.hands import Hand, Hands, between
 from libs.local.drawing.sink import covered_lens, draw_sink, draw_tap, draw_water, outlook_of, projection
-from libs.local.drawing.wash_plans import Act, WashPlan, number_of
+from libs.local.drawing.wash_acts import Act
+from libs.local.drawing.wash_plans import WashPlan, number_of
 
 Bubbles = npt.NDArray[np.float64]
 
@@ -29,7 +32,9 @@ def draw_wash(plan: WashPlan, out: Path, *, quality: int = 27) -> Path:
     Equal plans give equal bytes with one build of the encoder.
     """
     partial = out.with_suffix(".partial")
-    with av.open(str(partial), "w", format="mp4", options={"movflags": "+faststart"}) as container:
+    # PyAV types its writing side in part only.
+    output: Any = av.open(str(partial), "w", format="mp4", options={"movflags": "+faststart"})
+    with output as container:
         stream = container.add_stream("libx264", rate=Fraction(plan.frames_per_second))
         stream.width, stream.height = plan.size
         stream.pix_fmt = "yuv420p"
@@ -178,7 +183,7 @@ def _foaming(plan: WashPlan) -> npt.NDArray[np.float64]:
     """How much foam there is at each frame, 0..1: it grows from the soap on and goes with rinsing."""
     amount, change, amounts = 0.0, 0.0, list[float]()
     for act in plan.acts:
-        change = {"soap": 0.25, "rinse": -1.2, "away": -1.0}.get(act.action, change) / 1.0
+        change = {"soap": 0.25, "rinse": -1.2, "away": -1.0}.get(act.action, change)
         for _ in range(act.frames):
             amount = min(1.0, max(0.0, amount + change / plan.frames_per_second))
             amounts.append(amount)
