@@ -10,7 +10,7 @@ from libs.local.drawing.arms import Points, Projection
 from libs.local.drawing.canvas import Colour, Image, pick, shade
 
 # None of them may be taken for skin, in whatever light: neutral or bluish, green, never warm.
-COUNTERS: tuple[Colour, ...] = ((178, 174, 168), (214, 210, 202), (92, 84, 76), (168, 138, 104), (140, 156, 120))
+COUNTERS: tuple[Colour, ...] = ((178, 174, 168), (214, 210, 202), (92, 84, 76), (168, 138, 104), (152, 134, 122))
 BASINS: tuple[Colour, ...] = ((196, 192, 184), (236, 232, 226), (150, 146, 138))
 BOTTLES: tuple[Colour, ...] = ((206, 168, 70), (110, 150, 60), (232, 226, 214), (150, 90, 60))
 WATER: Colour = (236, 226, 208)

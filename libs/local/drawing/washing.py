@@ -22,7 +22,7 @@ from libs.local.drawing.wash_plans import WashPlan, number_of
 Bubbles = npt.NDArray[np.float64]
 
 _CHANGE_SECONDS = 0.3
-_BUBBLES = 14
+_BUBBLES = 22
 _NOISE_MARGIN = 48
 
 
@@ -175,7 +175,7 @@ def _sensed(image: Image, scene: _Scene) -> Image:
 
 def _bubbles(rng: np.random.Generator) -> Bubbles:
     return np.column_stack((
-        rng.uniform(-0.08, 0.16, _BUBBLES), rng.uniform(-0.06, 0.06, _BUBBLES), rng.uniform(0.006, 0.016, _BUBBLES)
+        rng.uniform(-0.08, 0.16, _BUBBLES), rng.uniform(-0.06, 0.06, _BUBBLES), rng.uniform(0.003, 0.012, _BUBBLES)
     ))  # fmt: skip
 
 

@@ -142,6 +142,13 @@ def test_clips_are_told_in_the_order_of_time_from_the_start_on() -> None:
     assert times[-1] < start + timedelta(minutes=30)
 
 
+def test_two_steps_out_of_order_are_always_the_other_way_round() -> None:
+    steps = (ProcedureStep("palm_to_palm", order=1), ProcedureStep("fingertips", order=2))
+    for plan in of(planned(60, procedure=Procedure(steps, ordered=True)), "wrong_order"):
+        assert [segment.step for segment in plan.segments] == ["fingertips", "palm_to_palm"]
+        assert codes(plan) == {"order"}
+
+
 def test_a_step_with_two_labels_in_any_order_is_left_out_as_a_whole() -> None:
     procedure = Procedure((ProcedureStep("thumb", labels=("thumb_left", "thumb_right")), ProcedureStep("fingertips")))
     found = of(planned(60, procedure=procedure), "missing_step")
