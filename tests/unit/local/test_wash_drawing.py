@@ -127,6 +127,14 @@ def test_hands_glide_from_one_act_to_the_next() -> None:
     assert max(changes) < np.mean(skin(first) ^ skin(second))
 
 
+def test_now_and_then_somebody_else_reaches_over() -> None:
+    reached = 0
+    for seed in range(24):
+        shares = [float(skin(image).mean()) for image in wash_frames(plan_of(("apart", 16), seed=seed))]
+        reached += max(shares) > min(shares) + 0.005
+    assert 1 <= reached <= 10
+
+
 def test_what_left_does_right_can_do() -> None:
     left, right = (pose(step, Manner(phase=0.1), 0.3, 0.5) for step in ("thumb_left", "thumb_right"))
     assert swapped(left) == right
