@@ -12,7 +12,8 @@ from tests.ml.clips import STEPS, clip_spec, write_clips
 from tests.ml.training import Trainer
 
 pytestmark = pytest.mark.slow
-TINY = {"epochs": 6, "layers": 3, "stages": 2, "maps": 8, "members": 2}
+EPOCHS = 30
+TINY: dict[str, Any] = {"epochs": EPOCHS, "layers": 3, "stages": 2, "maps": 8, "members": 2}
 
 
 def digest(finished: Finished) -> str:
@@ -23,8 +24,8 @@ def spec_in(folder: Path, resume_from: Path | None = None, **changes: Any) -> di
     dataset = folder / "dataset"
     if not dataset.exists():
         write_clips(dataset, "tttttte")
-    changes = {"resume_from": str(resume_from) if resume_from else None, **changes}
-    return clip_spec(dataset, folder / "output", TINY, **changes)
+    known = {"hyperparameters": TINY, "resume_from": str(resume_from) if resume_from else None}
+    return clip_spec(dataset, folder / "output", **{**known, **changes})
 
 
 def test_an_interrupted_run_ends_as_one_that_never_was(clip_trainer: Trainer, tmp_path: Path) -> None:
@@ -35,7 +36,7 @@ def test_an_interrupted_run_ends_as_one_that_never_was(clip_trainer: Trainer, tm
     given_back = clip_trainer.stop_after_epoch(spec_in(tmp_path / "a"), 1, signal.SIGTERM)
     assert given_back.code == EXIT_GIVEN_BACK
     reached = given_back.checkpoints[-1]
-    assert reached.epoch < 6
+    assert reached.epoch < EPOCHS
     first = shutil.copyfile(reached.path, tmp_path / "first.ckpt")
     shutil.rmtree(tmp_path / "a")
 

@@ -108,6 +108,14 @@ def test_what_cannot_be_learned_from_is_named(tmp_path: Path, rows: list[dict[st
     assert refused.value.hint
 
 
+def test_a_clip_without_a_moment_teaches_nothing(tmp_path: Path) -> None:
+    folder = write(tmp_path, [row(1), row(2), row(3, "val")])
+    for name in ("2.npz", "3.npz"):
+        (folder / name).write_bytes(to_bytes(features(0)))
+    dataset = read_clips(folder, LABELS)
+    assert ([clip.sample_id for clip in dataset.train], dataset.val) == (["s1"], ())
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
