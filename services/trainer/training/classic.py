@@ -97,10 +97,9 @@ class _Run:
 
     def _fit(self, clips: Sequence[Clip]) -> Fitted:
         self.reporter.raise_if_stopping()
-        learned = [clip for clip in clips if clip.moments]
-        self.reporter.log("info", f"Fitting on {len(learned)} clips")
+        self.reporter.log("info", f"Fitting on {len(clips)} clips")
         labels = len(self.judge.labels)
-        return fit(learned, self.hyper, labels=labels, seed=self.spec.seed, threads=self.threads)
+        return fit(clips, self.hyper, labels=labels, seed=self.spec.seed, threads=self.threads)
 
     def _measure(self, fitted: Fitted) -> Metrics:
         """On val; without val on each part of train by a model of the others."""
@@ -118,7 +117,7 @@ class _Run:
         path, labels = self.folders.work / "best.onnx", self.judge.labels
         columns = len(self.dataset.features.names)
         write_onnx(path, composed(fitted, columns), columns=columns, labels=len(labels), facts=facts_of(self.spec))
-        clips = [clip.features for clip in (*self.dataset.val, *self.dataset.train) if clip.moments][:3]
+        clips = [clip.features for clip in (*self.dataset.val, *self.dataset.train)][:3]
         return largest_difference(path, labels, clips, fitted.posteriors)
 
     def finish(self, state: CheckpointState) -> Result:

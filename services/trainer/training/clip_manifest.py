@@ -72,7 +72,7 @@ class Clip:
 
 @dataclass(frozen=True, eq=False)
 class ClipDataset:
-    """The clips of train and val by sample id. Those of the test split are counted, and not even read."""
+    """The clips of train and val by sample id, without those of no moment. Those of test are counted, and not even read."""
 
     train: tuple[Clip, ...]
     val: tuple[Clip, ...]
@@ -93,11 +93,9 @@ def read_clips(folder: Path, class_names: Sequence[str], *, extractor: str = "au
     """
     rows = sorted(_rows(folder / MANIFEST), key=lambda row: row.sample_id)
     _refuse_leaks(folder, rows)
-    clips: dict[Split, list[Clip]] = {"train": [], "val": [], "test": []}
-    for row in rows:
-        if row.split != "test":
-            clips[row.split].append(_clip(folder, row, class_names))
-    dataset = ClipDataset(tuple(clips["train"]), tuple(clips["val"]), sum(row.split == "test" for row in rows))
+    read = [(row.split, _clip(folder, row, class_names)) for row in rows if row.split != "test"]
+    train, val = (tuple(clip for split, clip in read if split == name and clip.moments) for name in ("train", "val"))
+    dataset = ClipDataset(train, val, len(rows) - len(read))
     _require_something_to_learn(folder, dataset)
     _require_one_kind([*dataset.train, *dataset.val])
     if extractor not in ("auto", dataset.features.extractor):
@@ -179,9 +177,8 @@ def _features(folder: Path, row: _Row) -> Features:
 
 
 def _require_something_to_learn(folder: Path, dataset: ClipDataset) -> None:
-    lacking = "sample" if not dataset.train else "moment" if not any(clip.moments for clip in dataset.train) else ""
-    if not lacking and len({label for clip in dataset.train for label in np.unique(clip.labels).tolist()}) < 2:
-        lacking = "second label, only one"
+    shown = {label for clip in dataset.train for label in np.unique(clip.labels).tolist()}
+    lacking = "sample" if not shown else "second label, only one" if len(shown) < 2 else ""
     if lacking:
         raise TrainingFailed(
             f"The dataset {folder} has no {lacking} in its split 'train'",

@@ -218,7 +218,7 @@ class _Run:
             model = traced(net, path)
         columns, labels = len(self.dataset.features.names), len(self.judge.labels)
         write_onnx(path, model, columns=columns, labels=labels, facts=facts_of(self.spec))
-        clips = [clip.features for clip in (*self.dataset.val, *self.dataset.train) if clip.moments][:3]
+        clips = [clip.features for clip in (*self.dataset.val, *self.dataset.train)][:3]
         difference = largest_difference(path, self.judge.labels, clips, lambda each: posteriors_of(net, each))
         self.reporter.log("info", f"best.onnx says what best.pt says: posteriors differ by {difference:.1g} at most")
         return best, path, difference

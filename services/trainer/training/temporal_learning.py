@@ -18,7 +18,7 @@ from libs.vision.features import Features
 from services.trainer.training.clip_manifest import Clip
 from services.trainer.training.clip_runs import FloatArray, Judge, label_weights, overall
 from services.trainer.training.hyperparameters import TemporalHyperparameters
-from services.trainer.training.protocol import Metrics
+from services.trainer.training.protocol import Metrics, TrainingFailed
 from services.trainer.training.temporal_abi import OPSET
 from services.trainer.training.temporal_networks import Reader, TemporalNet, network, reader_for
 
@@ -38,7 +38,7 @@ class Given:
 
 
 def given(clips: Sequence[Clip], device: str) -> list[Given]:
-    """The clips as tensors; those without a moment are left out."""
+    """The clips as tensors."""
     return [
         Given(
             clip,
@@ -47,7 +47,6 @@ def given(clips: Sequence[Clip], device: str) -> list[Given]:
             torch.from_numpy(clip.labels).to(device)[None],
         )
         for clip in clips
-        if clip.moments
     ]
 
 
@@ -87,7 +86,10 @@ class Member:
         return int(np.random.SeedSequence([self.seed, self.number, epoch]).generate_state(1)[0])
 
     def learn(self, epoch: int, between: Callable[[], None]) -> float:
-        """One pass over the clips in random order, `between` called after each; returns the mean loss."""
+        """One pass over the clips in random order, `between` called after each; returns the mean loss.
+
+        Raises TrainingFailed when the loss is no number any more.
+        """
         torch.manual_seed(self._seed_of(epoch))
         dice = np.random.default_rng(self._seed_of(epoch))
         self.net.train()
@@ -95,6 +97,8 @@ class Member:
         for number in dice.permutation(len(self.learns)).tolist():
             losses.append(self._step(self.learns[number], dice))
             between()
+        if not np.isfinite(losses).all():
+            raise TrainingFailed(f"The loss of epoch {epoch} is not finite", "Lower the hyperparameter learning_rate")
         return float(np.mean(losses))
 
     def _step(self, clip: Given, dice: np.random.Generator) -> float:
