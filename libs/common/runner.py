@@ -39,7 +39,8 @@ OnFailed = Callable[[Connection, dict[str, Any], int, str], Awaitable[None]]
 class JobRunner:
     """Works on jobs of one kind, one at a time. `work` finishes the job itself, in the transaction that announces it.
 
-    `offers`: what jobs may need of this worker; None: everything. `on_failed(connection, spec, attempt, reason)` announces a job that failed for good, in the same transaction.
+    `offers`: what jobs may need of this worker; None: everything.
+    `on_failed(connection, spec, attempt, reason)` announces a job that failed for good, in the same transaction.
     """
 
     jobs: Jobs

@@ -72,9 +72,7 @@ def visits_of(
     last, there = 0.0, False
     for seconds, somebody in presence:
         last = seconds
-        if there:
-            runs[-1] = replace(runs[-1], end_seconds=seconds)
-        elif somebody and runs and seconds - runs[-1].end_seconds < rules.merge_gap_seconds:
+        if there or (somebody and runs and seconds - runs[-1].end_seconds < rules.merge_gap_seconds):
             runs[-1] = replace(runs[-1], end_seconds=seconds)
         elif somebody:
             runs.append(Visit(seconds, seconds))

@@ -7,7 +7,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from libs.common import outbox
-from libs.common.children import Limits
 from libs.common.configuration import Configuration
 from libs.common.jobs import Jobs, Lease
 from libs.common.objects import Objects
@@ -43,7 +42,7 @@ class ClipCleaner:
             pulse.progress = {"stage": "fetching"}
             await self.objects.get_file(clip.video.uri, path, expected_sha256=clip.video.sha256)
             pulse.progress = {"stage": "looking"}
-            seen = await look_at_clip(path, self._limits, maximum_pixels=self.settings.maximum_pixels)
+            seen = await look_at_clip(path, self.settings)
             sample = new_clip_sample(clip, seen, sample_id_of(workflow.name, clip.clip_id))
             verdict = judge_clip(clip, workflow, seen, sample.sample_id)
             if isinstance(verdict, Queued):
@@ -51,15 +50,9 @@ class ClipCleaner:
                 sample = await self._with_pictures(sample, path, Path(folder))
         await self._settle(lease, order, sample, seen, verdict)
 
-    @property
-    def _limits(self) -> Limits:
-        return Limits(self.settings.decoder_memory_bytes, self.settings.clip_silent_seconds)
-
     async def _with_pictures(self, sample: Sample, path: Path, folder: Path) -> Sample:
         """Kept by the video's digest: a second attempt writes the same bytes."""
-        drawn = await draw_for_reviewer(path, folder, self._limits)
-        if drawn is None:
-            return sample
+        drawn = await draw_for_reviewer(path, folder, self.settings)
         prefix = f"clips/previews/{sample.media.sha256[:2]}/{sample.media.sha256}"
         strip = await self.objects.put_file(f"{prefix}.jpg", drawn.strip, "image/jpeg")
         preview = await self.objects.put_file(f"{prefix}.mp4", drawn.preview, "video/mp4")
