@@ -25,7 +25,7 @@ class TemporalModel:
         source = path if isinstance(path, bytes) else str(path)
         try:
             self._session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # noqa: BLE001 temporary
+        except Exception as error:
             raise SignatureError(f"The model can't be loaded as ONNX: {error}") from error
         if [each.name for each in self._session.get_inputs()] != ["features", "visible"]:
             raise SignatureError("temporal/1 needs ['features', 'visible'] -> ['posteriors']")
@@ -36,7 +36,7 @@ class TemporalModel:
         given = {"features": features.values[None], "visible": features.visible[None]}
         try:
             said = cast(SingleArray, self._session.run(["posteriors"], given)[0])[0]
-        except Exception as error:  # noqa: BLE001 temporary
+        except Exception as error:
             raise SignatureError(f"The model fails: {error}") from error
         if said.shape != (len(features.values), len(self.labels)):
             raise SignatureError(f"The model answers {said.shape}, not [T, {len(self.labels)}]")
