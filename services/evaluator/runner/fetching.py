@@ -12,14 +12,8 @@ from libs.common.events import Artifact, DatasetBuilt
 from libs.common.manifests import ManifestLine, read_manifest
 from libs.common.objects import Objects
 from libs.vision.boxes import Annotation, clip_box, valid_box
-from services.evaluator.domain.assignment import (
-    Champion,
-    Contender,
-    EvaluatedSplit,
-    Picture,
-    same_model,
-    unreadable,
-)
+from services.evaluator.domain.assignment import Champion, EvaluatedSplit, same_model, unreadable
+from services.evaluator.domain.detection_assignment import Picture, ShippedDetector
 from services.evaluator.runner.cache import Cache
 from services.evaluator.runner.child import Tell
 from services.evaluator.store import RunningVersion
@@ -60,7 +54,9 @@ class Fetcher:
 
         return await all_of(fetch(line) for line in lines)
 
-    async def contender(self, name: str, artifacts: tuple[Artifact, ...], classes: tuple[str, ...] | None) -> Contender:
+    async def contender(
+        self, name: str, artifacts: tuple[Artifact, ...], classes: tuple[str, ...] | None
+    ) -> ShippedDetector:
         """A model from its artifacts. What metadata.json says of its classes counts; without it, `classes`.
 
         Raises `Permanent` where the artifact that ships is missing, or where nobody says what it tells apart.
@@ -74,9 +70,11 @@ class Fetcher:
         if not known:
             raise Permanent(f"{name} has no {METADATA_FILE} that names its classes: register it again with one")
         sha256 = _required(artifacts, MODEL_FILE, name).sha256
-        return Contender(name, model, sha256, known, _operating_confidence(metadata, known))
+        return ShippedDetector(name, model, sha256, known, _operating_confidence(metadata, known))
 
-    async def champion(self, running: RunningVersion | None, challenger_sha256: str) -> Champion | None:
+    async def champion(
+        self, running: RunningVersion | None, challenger_sha256: str
+    ) -> Champion[ShippedDetector] | None:
         """What runs now, ready to be measured; its own faults are told, not raised."""
         if running is None:
             return None

@@ -21,7 +21,8 @@ from libs.common.objects import Objects
 from libs.common.postgres import Connection
 from libs.common.runner import Pulse
 from libs.common.workflows import Workflow
-from services.evaluator.domain.assignment import Assignment, Champion, Judgement, Lineage
+from services.evaluator.domain.assignment import Champion, Judgement, Lineage
+from services.evaluator.domain.detection_assignment import DetectionAssignment
 from services.evaluator.domain.gate import Rules
 from services.evaluator.domain.words import Words
 from services.evaluator.runner.cache import Cache
@@ -77,7 +78,9 @@ class EvaluationRunner:
             )
         return Case(evaluation, trained, await self.configuration.workflow(trained.workflow))
 
-    async def _judge(self, case: Case, desk: Path, tell: Tell) -> tuple[Champion | None, Judgement, dict[str, float]]:
+    async def _judge(
+        self, case: Case, desk: Path, tell: Tell
+    ) -> tuple[Champion[Any] | None, Judgement, dict[str, float]]:
         fetcher = Fetcher(self.objects, self.cache, desk)
         async with judging_child(tell, self._limits) as judge:
             started = time.perf_counter()
@@ -90,7 +93,7 @@ class EvaluationRunner:
     def _limits(self) -> Limits:
         return Limits(int(self.settings.child_memory_gigabytes * 1e9), self.settings.child_silent_seconds)
 
-    async def _assignment(self, case: Case, fetcher: Fetcher, tell: Tell) -> Assignment:
+    async def _assignment(self, case: Case, fetcher: Fetcher, tell: Tell) -> DetectionAssignment:
         trained, workflow = case.trained, case.workflow
         model = await fetcher.contender(
             f"Training run {trained.training_run_id}", trained.artifacts, trained.dataset.classes
@@ -98,7 +101,7 @@ class EvaluationRunner:
         champion = await fetcher.champion(await self.store.champion(trained.workflow), model.sha256)
         lines = await fetcher.lines(trained.dataset)
         pictures, dropped = evaluated_pictures(lines, await fetcher.pictures(lines, tell))
-        return Assignment(
+        return DetectionAssignment(
             workflow=workflow.name,
             title=Words(workflow.title.en, workflow.title.zh),
             class_titles={each.name: Words(each.title.en, each.title.zh) for each in workflow.all_classes},
@@ -188,7 +191,7 @@ def _lineage(case: Case) -> Lineage:
 
 def _evaluated(
     case: Case,
-    champion: Champion | None,
+    champion: Champion[Any] | None,
     judgement: Judgement,
     report: Media,
     files: tuple[Artifact, ...],
@@ -213,7 +216,7 @@ def _evaluated(
     )
 
 
-def _baseline(champion: Champion | None, judgement: Judgement) -> Baseline | None:
+def _baseline(champion: Champion[Any] | None, judgement: Judgement) -> Baseline | None:
     if champion is None or judgement.champion_metrics is None or judgement.comparison is None:
         return None
     return Baseline(

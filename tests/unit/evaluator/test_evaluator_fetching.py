@@ -12,7 +12,7 @@ from libs.common.errors import NotFound, Permanent
 from libs.common.events import Annotation, Artifact, DatasetBuilt
 from libs.common.manifests import ManifestLine
 from libs.common.testing import NOON, FakeObjects, media
-from services.evaluator.domain.assignment import Contender
+from services.evaluator.domain.detection_assignment import ShippedDetector
 from services.evaluator.domain.gate import Obstacle
 from services.evaluator.runner.cache import Cache
 from services.evaluator.runner.fetching import Fetcher, evaluated_pictures
@@ -145,7 +145,7 @@ async def test_a_champion_works_at_the_confidence_it_ships_with(
     champion = await fetcher.champion(running, "0" * 64)
     assert champion is not None
     assert champion.reference == "hairnet@3"
-    assert isinstance(champion.model, Contender)
+    assert isinstance(champion.model, ShippedDetector)
     assert champion.model.operating_confidence == expected
 
 

@@ -12,7 +12,7 @@ from libs.vision.confusion import Judged, judge_image
 from libs.vision.drawing import DrawnBox, Role, draw_boxes, encode_jpeg
 from libs.vision.matching import EvaluatedImage, match_image
 from libs.vision.quality import Image
-from services.evaluator.report.content import ReportedMistake
+from services.evaluator.report.detection.content import ReportedMistake
 
 LONGER_SIDE = 720
 JPEG_QUALITY = 80

@@ -2,22 +2,13 @@
 
 from dataclasses import asdict, dataclass
 
-import numpy as np
-
 from libs.vision.detection_metrics import CameraMetrics, ClassMetrics, DetectionMetrics
-from services.evaluator.domain.bootstrap import (
-    MINIMUM_IMAGES,
-    Interval,
-    difference_interval,
-    drawn_weights,
-    f1_of,
-    map50_of,
-)
+from services.evaluator.domain.bootstrap import MINIMUM_SAMPLES, SEED, Interval, difference_interval, drawn_weights
+from services.evaluator.domain.detection_tally import f1_of, map50_of
 from services.evaluator.domain.gate import Numbers
 from services.evaluator.report.content import Difference
-from services.evaluator.vision import Seen, tally_of
+from services.evaluator.vision.pictures import Seen, tally_of
 
-BOOTSTRAP_SEED = 20260302
 Row = dict[str, float | None]
 
 
@@ -54,28 +45,17 @@ def _camera_row(each: CameraMetrics) -> Row:
     return {"images": scores.pop("n_images"), "annotations": scores.pop("n_truth"), **scores}
 
 
-def latency_ms(seen: Seen) -> dict[str, float]:
-    """Median and 95th percentile of the time one picture takes, in milliseconds."""
-    p50, p95 = np.percentile(np.array(seen.seconds) * 1000, [50, 95])
-    return {"p50": round(float(p50), 3), "p95": round(float(p95), 3)}
-
-
 def differences(model: Measured, champion: Measured, classes: tuple[str, ...]) -> dict[str, Difference]:
     """Model minus champion for each headline metric; with 95 % intervals for map50 and f1."""
     ours, theirs = model.metrics.headline(), champion.metrics.headline()
     intervals = _intervals(model, champion, classes)
-    return {metric: _difference(value, theirs[metric], intervals.get(metric)) for metric, value in ours.items()}
-
-
-def _difference(ours: float | None, theirs: float | None, interval: Interval | None) -> Difference:
-    value = None if ours is None or theirs is None else ours - theirs
-    return Difference(value, interval and interval.low, interval and interval.high)
+    return {metric: Difference.of(value, theirs[metric], intervals.get(metric)) for metric, value in ours.items()}
 
 
 def _intervals(model: Measured, champion: Measured, classes: tuple[str, ...]) -> dict[str, Interval | None]:
-    if len(model.seen.images) < MINIMUM_IMAGES:
+    if len(model.seen.images) < MINIMUM_SAMPLES:
         return {}
-    weights = drawn_weights(len(model.seen.images), seed=BOOTSTRAP_SEED)
+    weights = drawn_weights(len(model.seen.images), seed=SEED)
     ours, theirs = (
         tally_of(each.seen.images, classes, each.metrics.operating_confidence) for each in (model, champion)
     )

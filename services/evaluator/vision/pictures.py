@@ -13,8 +13,8 @@ from libs.vision.detection_metrics import EvaluatedImage
 from libs.vision.inference import Detector, SignatureError
 from libs.vision.matching import ImageMatches, match_image
 from libs.vision.quality import Image, UndecodableImage, decode_image
-from services.evaluator.domain.assignment import Contender, Picture
-from services.evaluator.domain.bootstrap import Tally, tally_classes
+from services.evaluator.domain.detection_assignment import Picture, ShippedDetector
+from services.evaluator.domain.detection_tally import Tally, tally_classes
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Seen:
     seconds: tuple[float, ...]
 
 
-def load_detector(contender: Contender, *, threads: int) -> Detector:
+def load_detector(contender: ShippedDetector, *, threads: int) -> Detector:
     """Raises `Permanent` where the file has not the signature detector/1: cameras could not run it either."""
     try:
         return Detector(contender.path, contender.classes, threads=threads)

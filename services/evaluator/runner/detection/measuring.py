@@ -1,61 +1,34 @@
 """Measures the model and the champion on the same pictures, and keeps the time."""
 
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from libs.common.errors import Permanent
 from libs.vision.detection_metrics import evaluate_detections
 from libs.vision.inference import Detector
-from services.evaluator.domain.assignment import (
-    Assignment,
-    Champion,
-    Contender,
-    EvaluatedSplit,
-    class_obstacle,
-    unreadable,
-)
-from services.evaluator.domain.gate import Obstacle, Rival
+from services.evaluator.domain.assignment import Champion, EvaluatedSplit
+from services.evaluator.domain.detection_assignment import DetectionAssignment, ShippedDetector
+from services.evaluator.domain.gate import Obstacle
 from services.evaluator.domain.words import Words
+from services.evaluator.runner.bench import TEST_IS_EMPTY, Stopwatch, champion_or_obstacle
 from services.evaluator.runner.child import Tell
-from services.evaluator.runner.scores import Measured
-from services.evaluator.vision import Seen, load_detector, look, operating_points
+from services.evaluator.runner.detection.scores import Measured
+from services.evaluator.vision.pictures import Seen, load_detector, look, operating_points
 
 WORST = 200
-TEST_IS_EMPTY = Words(
-    en="measured on the validation split: the test split is empty", zh="测试集为空，指标在验证集上测得"
-)
-
-
-@dataclass
-class Stopwatch:
-    """Seconds by stage."""
-
-    seconds: dict[str, float] = field(default_factory=dict[str, float])
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Add the time of the block to a stage."""
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - started, 4)
 
 
 @dataclass
 class Bench:
     """Runs detectors over an assignment's pictures; `notes` gather what a reader has to know besides the numbers."""
 
-    assignment: Assignment
+    assignment: DetectionAssignment
     split: EvaluatedSplit
     tell: Tell
     watch: Stopwatch = field(default_factory=Stopwatch)
     notes: tuple[Words, ...] = ()
     operating_from: EvaluatedSplit = "val"
 
-    def load(self, contender: Contender) -> Detector:
+    def load(self, contender: ShippedDetector) -> Detector:
         """Raises `Permanent` where it can't be run."""
         with self.watch.stage("inference"):
             return load_detector(contender, threads=self.assignment.threads)
@@ -68,20 +41,14 @@ class Bench:
         self._note_fallback(operating)
         return self._measured(seen, operating, worst=WORST)
 
-    def measure_champion(self, champion: Champion) -> Measured | Obstacle:
+    def measure_champion(self, champion: Champion[ShippedDetector]) -> Measured | Obstacle:
         """The champion on the same pictures, at the confidences it ships with, or why it can't be measured."""
-        contender = champion.model
-        if isinstance(contender, Obstacle):
-            return contender
-        obstacle = class_obstacle(champion.reference, contender.classes, self.assignment.model.classes)
-        if obstacle is not None:
-            return obstacle
-        try:
-            detector = self.load(contender)
-            seen = self._look(detector, self.split, "looking at the pictures with the champion")
-            operating = contender.operating_confidence or self._operating_confidence(detector)
-        except Permanent as error:
-            return unreadable(champion.reference, error)
+        return champion_or_obstacle(champion, self.assignment.model.classes, self._champion_measured)
+
+    def _champion_measured(self, contender: ShippedDetector) -> Measured:
+        detector = self.load(contender)
+        seen = self._look(detector, self.split, "looking at the pictures with the champion")
+        operating = contender.operating_confidence or self._operating_confidence(detector)
         return self._measured(seen, operating, worst=0)
 
     def _measured(self, seen: Seen, operating: Mapping[str, float], *, worst: int) -> Measured:
@@ -113,11 +80,6 @@ class Bench:
         self.operating_from = "val" if operating or self.split == "val" else "test"
         if self.split == "test" and missing:
             self.notes += (_chosen_on_test(missing),)
-
-
-def rival_of(champion: Champion, measured: Measured | Obstacle) -> Rival:
-    """The champion as the gate sees it."""
-    return Rival(champion.reference, measured if isinstance(measured, Obstacle) else measured.numbers)
 
 
 def _dropped(count: int) -> Words:
