@@ -1,6 +1,7 @@
 """Objects made of other objects: worked out once, kept under a key that names their source by digest, never made again."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from libs.common.errors import NotFound
@@ -8,25 +9,35 @@ from libs.common.events import Media
 from libs.common.objects import Objects
 
 Make = Callable[[Path, Path], Awaitable[None]]
-"""(source file, file to write)"""
+"""(file of the source, file to write)"""
 
 
-async def fetch_or_make(objects: Objects, key: str, *, bucket: str, source: Media, folder: Path, make: Make) -> Path:
-    """The file that `key` holds, in `folder`; where nothing lies there yet, it is made of `source` and kept.
+@dataclass(frozen=True)
+class DerivedObjects:
+    """What is made of objects of `bucket`, with files in `folder`, which may be lost at any time."""
 
-    Two that make it at once write the same bytes. Raises what `get_file` and `make` raise; a file is there whole or not.
-    """
-    target = folder / key.replace("/", "_")
-    if target.exists():
-        return target
-    try:
-        await objects.get_file(f"s3://{bucket}/{key}", target)
-    except NotFound:
-        video = folder / f"source-{source.sha256}"
-        await objects.get_file(source.uri, video, expected_sha256=source.sha256)
+    objects: Objects
+    bucket: str
+    folder: Path
+
+    async def fetch(self, key: str, source: Media, make: Make) -> Path:
+        """The file that `key` holds; where nothing lies there yet, it is made of `source` and kept.
+
+        Two that make it at once write the same bytes. Raises what `get_file` and `make` raise; the file is there whole or
+        not at all if `make` writes it so.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        target = self.folder / key.replace("/", "_")
+        if target.exists():
+            return target
         try:
-            await make(video, target)
-            await objects.put_file(key, target)
-        finally:
-            video.unlink(missing_ok=True)
-    return target
+            await self.objects.get_file(f"s3://{self.bucket}/{key}", target)
+        except NotFound:
+            file = self.folder / f"source-{source.sha256}"
+            await self.objects.get_file(source.uri, file, expected_sha256=source.sha256)
+            try:
+                await make(file, target)
+                await self.objects.put_file(key, target)
+            finally:
+                file.unlink(missing_ok=True)
+        return target

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import chain, pairwise
 
 import cv2
 import numpy as np
@@ -84,7 +84,7 @@ def visits_of(
 
 
 def _padded(runs: Sequence[Visit], padding: float, end: float) -> tuple[Visit, ...]:
-    middles = [(a.end_seconds + b.start_seconds) / 2 for a, b in zip(runs, runs[1:], strict=False)]
+    middles = [(a.end_seconds + b.start_seconds) / 2 for a, b in pairwise(runs)]
     return tuple(
         Visit(max(low, run.start_seconds - padding), min(high, run.end_seconds + padding))
         for run, low, high in zip(runs, [0.0, *middles], [*middles, end], strict=True)

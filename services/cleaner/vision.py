@@ -3,14 +3,13 @@
 Pictures are strangers' bytes: only a child process with limits decodes them, and the service itself loads no decoder.
 """
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
-from libs.common.children import ChildDied, ChildTooSlow, limit_memory, run_in_child
+from libs.common.children import ChildDied, ChildTooSlow, Limits, run_within
 from libs.common.errors import NotFound, NotYet
 from services.cleaner.domain.clips import ClipSeen
 from services.cleaner.domain.samples import Seen, Unreadable
@@ -114,23 +113,22 @@ class Drawn:
 
 async def look_at_clip(path: Path, rules: ClipLimits) -> ClipSeen | Unreadable:
     """Look at a whole clip in a child. Raises `ChildDied` or `ChildTooSlow`: the job tries again."""
-    async with asyncio.timeout(rules.clip_seconds):
-        return await run_in_child(see_clip, rules.decoder_memory_bytes, str(path), rules.maximum_pixels)
+    return await run_within(_limits(rules), see_clip, str(path), rules.maximum_pixels)
 
 
 async def draw_for_reviewer(path: Path, folder: Path, rules: ClipLimits) -> Drawn:
     """A strip of thumbnails and a preview, written into `folder`."""
     drawn = Drawn(folder / "strip.jpg", folder / "preview.mp4")
-    async with asyncio.timeout(rules.clip_seconds):
-        await run_in_child(
-            draw_clip, rules.decoder_memory_bytes, str(path), str(drawn.strip), str(drawn.preview), rules.maximum_pixels
-        )
+    await run_within(_limits(rules), draw_clip, str(path), str(drawn.strip), str(drawn.preview), rules.maximum_pixels)
     return drawn
 
 
-def see_clip(memory_bytes: int, path: str, maximum_pixels: int) -> ClipSeen | Unreadable:
+def _limits(rules: ClipLimits) -> Limits:
+    return Limits(rules.decoder_memory_bytes, rules.clip_seconds)
+
+
+def see_clip(path: str, maximum_pixels: int) -> ClipSeen | Unreadable:
     """Decode and measure all of a clip. Runs in the child."""
-    limit_memory(memory_bytes)
     from libs.vision.clip_measures import measure_or_tell
     from libs.vision.kept_frames import Told
 
@@ -157,9 +155,8 @@ def see_clip(memory_bytes: int, path: str, maximum_pixels: int) -> ClipSeen | Un
     )
 
 
-def draw_clip(memory_bytes: int, path: str, strip: str, small: str, maximum_pixels: int) -> None:
+def draw_clip(path: str, strip: str, small: str, maximum_pixels: int) -> None:
     """Write the strip and the preview. Runs in the child."""
-    limit_memory(memory_bytes)
     from libs.vision.previews import preview, thumbnail_strip
 
     Path(strip).write_bytes(thumbnail_strip(path, maximum_pixels=maximum_pixels))

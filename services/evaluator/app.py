@@ -5,11 +5,14 @@ import socket
 from datetime import timedelta
 
 from libs.common import telemetry
+from libs.common.children import Limits
+from libs.common.derived import DerivedObjects
 from libs.common.jobs import Jobs
 from libs.common.runner import JobRunner
 from libs.common.service import Runtime, Service
 from services.evaluator.handlers import subscriptions
 from services.evaluator.runner.cache import Cache
+from services.evaluator.runner.temporal.fetching import ClipFetcher
 from services.evaluator.runner.work import EvaluationRunner
 from services.evaluator.settings import Settings
 from services.evaluator.store import JOB, EvaluatorStore
@@ -22,7 +25,12 @@ def create_app(settings: Settings) -> Service:
         store = EvaluatorStore(runtime.pool)
         jobs = Jobs(runtime.pool, owner=socket.gethostname(), lease=timedelta(seconds=settings.job_lease_seconds))
         cache = Cache(settings.cache_folder.resolve(), limit_bytes=int(settings.cache_gigabytes * 1e9))
-        runner = EvaluationRunner(store, jobs, runtime.objects, runtime.configuration, cache, settings)
+        clips = ClipFetcher(
+            DerivedObjects(runtime.objects, settings.s3_bucket, settings.cache_folder.resolve() / "clips"),
+            Limits(int(settings.child_memory_gigabytes * 1e9), settings.child_silent_seconds),
+            settings.pose_weights,
+        )
+        runner = EvaluationRunner(store, jobs, runtime.objects, runtime.configuration, cache, settings, clips)
         wake = asyncio.Event()
         runtime.provide(store=store, wake=wake)
         telemetry.watch_disk("evaluator", settings.cache_folder)

@@ -11,7 +11,9 @@ from uuid import UUID
 import structlog
 
 from libs.common import outbox, telemetry
+from libs.common.children import Limits
 from libs.common.configuration import Configuration
+from libs.common.derived import DerivedObjects
 from libs.common.envelope import Envelope, stable_id
 from libs.common.errors import CamloopError, NotFound, Permanent, Transient
 from libs.common.events import (
@@ -152,7 +154,7 @@ class TrainingRunner:
             await fetch_dataset(self.objects, self.settings, built, workspace)
             return ()
         lines = await read_lines(self.objects, built, "clip")
-        features = ClipFeatures(self.objects, self.settings)
+        features = self._features()
         asked = str(run.hyperparameters.get("extractor", "auto"))
         extractor, why = await features.choose(lines, asked)
 
@@ -162,6 +164,14 @@ class TrainingRunner:
         files = await features.fetch_all(lines, extractor, tell)
         await asyncio.to_thread(lay_out_clips, workspace, lines, files)
         return (why,)
+
+    def _features(self) -> ClipFeatures:
+        settings = self.settings
+        folder = settings.work_folder.resolve() / "features"
+        derived = DerivedObjects(self.objects, settings.s3_bucket, folder)
+        limits = Limits(settings.features_memory_bytes, settings.features_seconds)
+        weights = settings.weights_folder.resolve() / settings.pose_weights if settings.weights_folder else None
+        return ClipFeatures(derived, limits, weights)
 
     async def _fetch_checkpoint(self, lease: Lease, workspace: Workspace) -> Path | None:
         if lease.checkpoint_uri is None:

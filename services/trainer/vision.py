@@ -1,23 +1,20 @@
 """Clips as features: worked out once per video in a child with limits, kept in the object store, never twice."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-import structlog
-
-from libs.common.children import limit_memory, run_in_child
-from libs.common.derived import fetch_or_make
-from libs.common.errors import Permanent, Transient
+from libs.common.children import Limits, run_within
+from libs.common.derived import DerivedObjects
+from libs.common.errors import Permanent
 from libs.common.events import Media
 from libs.common.manifests import ManifestLine
-from libs.common.objects import Objects
+from libs.vision.extractors.extracting import extract_to_file
+from libs.vision.extractors.fallback import choose, reason
+from libs.vision.extractors.protocol import ExtractorUnavailable
+from libs.vision.extractors.registry import load
 from libs.vision.features import from_bytes, object_key
-from services.trainer.settings import Settings
 
-log = structlog.get_logger()
 PROBED_CLIPS = 8
 Tell = Callable[[int, int], None]
 """(done, of how many)"""
@@ -25,36 +22,26 @@ Tell = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class ClipFeatures:
-    """Makes features of clips, or fetches those somebody made before."""
+    """Makes features of clips, or fetches those somebody made before. `weights` for the extractors that need some."""
 
-    objects: Objects
-    settings: Settings
+    derived: DerivedObjects
+    limits: Limits
+    weights: Path | None = None
 
     async def fetch(self, video: Media, extractor: str) -> Path:
-        """The file of one clip's features. Raises `Permanent` for a video that can't be read."""
-        from libs.vision.extractors.known import version_of
-
-        folder = self.settings.work_folder.resolve() / "features"
-        folder.mkdir(parents=True, exist_ok=True)
-        key = object_key(video.sha256, extractor, version_of(extractor))
-        make = partial(self._make, extractor=extractor)
-        return await fetch_or_make(
-            self.objects, key, bucket=self.settings.s3_bucket, source=video, folder=folder, make=make
-        )
-
-    async def _make(self, video: Path, target: Path, *, extractor: str) -> None:
+        """The file of one clip's features. Raises `Permanent` for a video that can't be read, or without the extractor."""
         try:
-            async with asyncio.timeout(self.settings.features_seconds):
-                await run_in_child(
-                    extract, self.settings.features_memory_bytes, str(video), str(target), extractor, self._weights
-                )
-        except TimeoutError as error:
-            raise Transient(f"No features of {video.name} within {self.settings.features_seconds:.0f} s") from error
+            key = object_key(video.sha256, extractor, load(extractor, self.weights).version)
+        except ExtractorUnavailable as error:
+            raise Permanent(str(error)) from error
 
-    @property
-    def _weights(self) -> str | None:
-        folder = self.settings.weights_folder
-        return str(folder.resolve()) if folder else None
+        async def make(file: Path, target: Path) -> None:
+            weights = str(self.weights) if self.weights else None
+            told = await run_within(self.limits, extract_to_file, str(file), str(target), extractor, weights)
+            if told["unreadable"]:
+                raise Permanent(f"{video.uri}: {str(told['unreadable']).replace(str(file), 'the clip')}")
+
+        return await self.derived.fetch(key, video, make)
 
     async def fetch_all(self, lines: Sequence[ManifestLine], extractor: str, tell: Tell) -> list[Path]:
         """The features of every clip, in their order."""
@@ -65,29 +52,13 @@ class ClipFeatures:
         return paths
 
     async def choose(self, lines: Sequence[ManifestLine], asked: str) -> tuple[str, str]:
-        """The extractor for these clips, and why: keypoints where hands are seen often enough in a few of the clips."""
-        from libs.vision.extractors.known import choose, installed
-
+        """The extractor for these clips, and why: hand points where hands are in sight often enough in a few of the clips."""
         if asked != "auto":
             return asked, f"Features: {asked}, as asked"
-        if not installed("hands"):
-            return "classic", "Features: classic, for the hand keypoints are not installed (uv sync --extra temporal)"
         probed = [line for line in lines if line.split == "train"][:PROBED_CLIPS]
-        features = [from_bytes((await self.fetch(line.media, "hands")).read_bytes()) for line in probed]
-        share = sum(each.visible_share for each in features) / max(len(features), 1)
-        chosen = choose(share)
-        told = f"hands are in sight {100 * share:.0f} % of the time in {len(probed)} clips"
-        return chosen, f"Features: {chosen}, because {told}"
-
-
-def extract(memory_bytes: int, video: str, target: str, extractor: str, weights: str | None) -> None:
-    """Runs in the child. Raises `Permanent` for a video that can't be read, or an extractor that is not there."""
-    limit_memory(memory_bytes)
-    from libs.vision.clip_types import UnreadableVideo
-    from libs.vision.extractors import extract_to_file
-    from libs.vision.extractors.known import MissingExtractor
-
-    try:
-        extract_to_file(video, target, extractor, weights)
-    except (UnreadableVideo, MissingExtractor) as error:
-        raise Permanent(str(error)) from error
+        try:
+            found = [from_bytes((await self.fetch(line.media, "hands")).read_bytes()) for line in probed]
+        except Permanent as error:
+            return "classic", f"Features: classic, because the hand points can't be had: {error}"
+        share = sum(each.visible_share for each in found) / max(len(found), 1)
+        return choose(share), f"Features: {choose(share)}. {reason(share)} (in {len(found)} clips)"

@@ -30,7 +30,7 @@ def test_a_broken_workflow_file_is_missing_with_its_place(tmp_path: Path) -> Non
     (tmp_path / "good.yaml").write_text(
         "name: good\ntitle: {en: Good, zh: 好}\ntask: detection\nclasses: [{id: 0, name: a, title: {en: A, zh: 甲}}]\n"
     )
-    (tmp_path / "bad.yaml").write_text("name: bad\ntask: detection\n")
+    (tmp_path / "bad.yaml").write_text("name: bad\ntitle: {en: Bad, zh: 坏}\ntask: detection\n")
     found = list(checks.workflow_files(tmp_path))
     assert named(found, "workflow good").state == "ok"
     assert named(found, "workflow bad").state == "missing"
