@@ -240,9 +240,15 @@ def _repeats(procedure: Procedure, washed: Sequence[TimedSegment]) -> list[Reaso
     return [Reason("repeated", step.name) for step in procedure.steps if step.name in again]
 
 
-def in_words(reason: Reason, procedure: Procedure, language: Language) -> str:
-    """The reason as a sentence part for people, in English or Chinese; steps by their titles."""
+def in_words(
+    reason: Reason, procedure: Procedure, language: Language, label_titles: Mapping[str, str] | None = None
+) -> str:
+    """The reason as a sentence part for people, in English or Chinese; steps by their titles.
+
+    `label_titles` says what people call the labels of steps with sides, in this language.
+    """
     titles = {step.name: step.titles.get(language, step.name) for step in procedure.steps}
+    titles = {**(label_titles or {}), **titles}
     return WORDS[reason.code][language].format(
         step=titles.get(reason.step or "", reason.step or ""),
         other=titles.get(reason.other or "", reason.other or ""),

@@ -82,8 +82,8 @@ def of_hundred(value: float | None) -> str:
 
 
 def likely(rate: Rate) -> str:
-    """Where a share likely lies: 61 … 94 %, or nothing."""
-    return "" if rate.low is None or rate.high is None else f"{100 * rate.low:.0f} … {100 * rate.high:.0f} %"
+    """Where a share likely lies: 61–94 %, or nothing."""
+    return "" if rate.low is None or rate.high is None else f"{100 * rate.low:.0f}–{100 * rate.high:.0f} %"
 
 
 def points_or_dash(value: float | None) -> str:

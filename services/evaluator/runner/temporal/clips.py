@@ -2,21 +2,22 @@
 
 from collections.abc import Sequence
 
-from libs.vision.procedures import Procedure, in_words
+from libs.vision.procedures import Reason, in_words
 from libs.vision.temporal_metrics import frame_accuracy, segment_f1
+from services.evaluator.domain.temporal_assignment import TemporalAssignment
 from services.evaluator.domain.washes import JudgedWash
 from services.evaluator.domain.words import Words
 from services.evaluator.report.temporal.content import ReportedClip, ReportedSegment, ReportedWash
 from services.evaluator.vision.clips import SeenClip
 
 
-def reported_clips(seen: Sequence[SeenClip], procedure: Procedure, background: str) -> tuple[ReportedClip, ...]:
+def reported_clips(seen: Sequence[SeenClip], asked: TemporalAssignment) -> tuple[ReportedClip, ...]:
     """Wrong verdicts come first, then those that were judged rightly or not at all, each by falling frame error."""
-    clips = [_reported(each, procedure, background) for each in seen]
+    clips = [_reported(each, asked) for each in seen]
     return tuple(sorted(clips, key=lambda each: (each.verdict_right is not False, each.frame_accuracy, each.sample_id)))
 
 
-def _reported(seen: SeenClip, procedure: Procedure, background: str) -> ReportedClip:
+def _reported(seen: SeenClip, asked: TemporalAssignment) -> ReportedClip:
     truth, said = seen.washes.truth, seen.washes.said
     return ReportedClip(
         sample_id=str(seen.clip.sample_id),
@@ -27,18 +28,26 @@ def _reported(seen: SeenClip, procedure: Procedure, background: str) -> Reported
         seconds=seen.clip.seconds,
         visible_share=seen.visible_share,
         frame_accuracy=frame_accuracy([seen.labelled]),
-        f1_50=segment_f1([seen.labelled], 0.5, {background}),
+        f1_50=segment_f1([seen.labelled], 0.5, {asked.background}),
         verdict_right=truth.verdict == said.verdict if said.determined else None,
-        truth=_wash(truth, procedure),
-        said=_wash(said, procedure),
+        truth=_wash(truth, asked),
+        said=_wash(said, asked),
     )
 
 
-def _wash(wash: JudgedWash, procedure: Procedure) -> ReportedWash:
+def _wash(wash: JudgedWash, asked: TemporalAssignment) -> ReportedWash:
     return ReportedWash(
         verdict=wash.verdict,
         seconds=wash.seconds,
         missing_steps=wash.missing_steps,
-        reasons=tuple(Words(in_words(r, procedure, "en"), in_words(r, procedure, "zh")) for r in wash.reasons),
+        reasons=tuple(_words(each, asked) for each in wash.reasons),
         segments=tuple(ReportedSegment(s.step, s.start, s.end, s.confidence) for s in wash.segments),
+    )
+
+
+def _words(reason: Reason, asked: TemporalAssignment) -> Words:
+    titles = asked.class_titles
+    return Words(
+        en=in_words(reason, asked.procedure, "en", {label: words.en for label, words in titles.items()}),
+        zh=in_words(reason, asked.procedure, "zh", {label: words.zh for label, words in titles.items()}),
     )

@@ -90,7 +90,7 @@ def _report(bench: Bench, model: Measured, verdict: gate.Verdict, champion: Temp
         procedure=asked.procedure,
         unseen=unseen_steps(model.strict),
         champion=champion,
-        clips=reported_clips(model.seen, asked.procedure, asked.background),
+        clips=reported_clips(model.seen, asked),
     )
 
 
