@@ -55,7 +55,7 @@ class Detector:
 
         Raises SignatureError where the file is no ONNX model or has another signature.
         """
-        self._session = _open_session(path, threads=threads, providers=providers)
+        self._session = open_session(path, threads=threads, providers=providers)
         self.width, self.height = check_signature(self._session)
         self.classes = tuple(classes)
 
@@ -125,9 +125,10 @@ def _check_tensor(node: onnxruntime.NodeArg, shape: tuple[int | None, ...]) -> N
         )
 
 
-def _open_session(
+def open_session(
     path: Path | str | bytes, *, threads: int | None, providers: Sequence[str]
 ) -> onnxruntime.InferenceSession:
+    """A session whose waiting threads do not spin; `threads` None for all cores. Raises SignatureError."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     # Threads that spin while they wait take the other processes' cores on a small machine.

@@ -16,7 +16,11 @@ from av.video.stream import VideoStream
 from libs.vision.change import ChangeRules, ChangeSampler
 from libs.vision.quality import Image
 
-__all__ = ["ChangeRules", "ChangeSampler", "Frame", "UnreadableVideo", "VideoInfo", "frames", "probe"]
+__all__ = ["ChangeRules", "ChangeSampler", "Frame", "UnreadableVideo", "VideoInfo", "frames", "frames_at", "probe"]
+
+LONGEST_SECONDS = 3600.0
+CLOCK_SECONDS = 0.002
+"""How far a container's clock is off: some count whole milliseconds, so that frame 6 of 30 a second is not at 0.2 s."""
 
 
 class UnreadableVideo(ValueError):
@@ -45,6 +49,18 @@ class VideoInfo:
     frames_per_second: float | None
     claimed_frames: int | None
     claimed_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Clocked:
+    """A decoded frame whose pixels were not converted yet."""
+
+    index: int
+    seconds: float
+    frame: VideoFrame
+
+    def shown(self) -> Frame:
+        return Frame(index=self.index, seconds=self.seconds, image=_upright(self.frame))
 
 
 def probe(path: Path | str) -> VideoInfo:
@@ -79,16 +95,64 @@ def frames(
         yield from _timed(_decoded(container, stream, tell), _rate(stream) or 25.0, every_seconds)
 
 
+def frames_at(
+    path: Path | str,
+    frames_per_second: float,
+    *,
+    longest_seconds: float = LONGEST_SECONDS,
+    on_damage: Callable[[str], None] | None = None,
+) -> Iterator[Frame]:
+    """A frame for every moment `t / frames_per_second` from the first frame to the last, whatever the video's own rate.
+
+    It is the last one at or before the moment, with its own time; where the video pauses, the same one again. Damage as
+    in `frames`. Raises UnreadableVideo, also for a video whose clock runs past `longest_seconds`.
+    """
+    if not frames_per_second > 0:
+        raise ValueError(f"{frames_per_second} frames a second is no rate")
+    with _opened(path) as container:
+        stream = _video_stream(container, path)
+        stream.thread_type = "AUTO"
+        decoded = _clocked(_decoded(container, stream, on_damage or (lambda _: None)), _rate(stream) or 25.0)
+        yield from _at_moments(_no_longer_than(decoded, longest_seconds, path), frames_per_second)
+
+
+def _no_longer_than(clocked: Iterator[_Clocked], seconds: float, path: Path | str) -> Iterator[_Clocked]:
+    for each in clocked:
+        if each.seconds > seconds:
+            raise UnreadableVideo(f"{path} lasts more than {seconds:g} s by its clock: cut it into shorter clips")
+        yield each
+
+
+def _at_moments(clocked: Iterator[_Clocked], rate: float) -> Iterator[Frame]:
+    moment, latest = 0, None
+    shown: Frame | None = None
+    for each in clocked:
+        while latest is not None and moment / rate < each.seconds - CLOCK_SECONDS:
+            shown = shown if shown is not None and shown.index == latest.index else latest.shown()
+            yield shown
+            moment += 1
+        latest = each
+    while latest is not None and moment / rate <= latest.seconds + CLOCK_SECONDS:
+        yield latest.shown()
+        moment += 1
+
+
 def _timed(decoded: Iterator[VideoFrame], rate: float, every_seconds: float) -> Iterator[Frame]:
+    due = 0.0
+    for each in _clocked(decoded, rate):
+        if each.seconds + 1e-6 >= due:
+            due = each.seconds + every_seconds
+            yield each.shown()
+
+
+def _clocked(decoded: Iterator[VideoFrame], rate: float) -> Iterator[_Clocked]:
     start: float | None = None
-    seconds, due = 0.0, 0.0
+    seconds = 0.0
     for index, each in enumerate(decoded):
         at = (start or 0.0) + index / rate if each.pts is None else each.time
         start = at if start is None else start
         seconds = max(seconds, at - start)  # broken clocks may jump back: time never does
-        if seconds + 1e-6 >= due:
-            due = seconds + every_seconds
-            yield Frame(index=index, seconds=seconds, image=_upright(each))
+        yield _Clocked(index, seconds, each)
 
 
 def _decoded(container: InputContainer, stream: VideoStream, tell: Callable[[str], None]) -> Iterator[VideoFrame]:
