@@ -11,6 +11,7 @@ from pydantic import JsonValue
 
 from libs.local.sending import Outgoing
 from libs.vision.formats.files import existing_folder, image_files, spoken
+from libs.vision.formats.segment_files import LabelledSegments, read_segment_table
 
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -40,6 +41,35 @@ def snapshot_of_file(path: Path, camera: Camera, *, labels: Path | None = None) 
     beside = path.with_name(f"{path.name}.json")
     known = read_labels(labels) if labels else read_labels(beside) if beside.is_file() else {}
     return Outgoing(spoken(Path(path.name)), path.read_bytes, {"captured_at": taken_at(path)} | known | camera.facts())
+
+
+def clip_of_file(
+    path: Path, camera: Camera, *, labels: Path | None = None, recording: str | None = None, person: str | None = None
+) -> Outgoing:
+    """One clip, with the segments of `labels` (a table of start, stop and label). Raises FormatError, BadSidecar, OSError.
+
+    `recording` is what it was cut from, `person` who is seen, where that is known.
+    """
+    facts: dict[str, JsonValue] = {"captured_at": taken_at(path)} | camera.facts()
+    if labels is not None:
+        facts["segments"] = [
+            {"step": each.step, "start_seconds": each.start, "end_seconds": each.end}
+            for each in _one_clip(labels).segments
+        ]
+    known = {"source_group": recording, "subject_id": person}
+    facts |= {name: value for name, value in known.items() if value}
+    return Outgoing(spoken(Path(path.name)), path.read_bytes, facts, kind="clip")
+
+
+def _one_clip(table: Path) -> LabelledSegments:
+    entries = read_segment_table(table.parent, table.name)
+    if len(entries) > 1:
+        raise BadSidecar(f"{table} tells of {len(entries)} clips or annotators: give one file for each")
+    for entry in entries:
+        if entry.problems:
+            raise BadSidecar(f"{table}: {'; '.join(entry.problems)}")
+        return entry
+    return LabelledSegments("", "", ())
 
 
 def taken_at(path: Path) -> str:

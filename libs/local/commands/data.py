@@ -12,12 +12,12 @@ from libs.local.definitions import workflow_named
 from libs.local.imports import READERS, Format, Import, Plan, camera_names, parse_mapping, prepare
 from libs.local.output import Json, answer, errors, fail, pairs, printable
 from libs.local.progress import bar
-from libs.local.recordings import Camera, snapshot_of_file, snapshots_of_folder
-from libs.local.sending import Sent, send_all, send_snapshot
+from libs.local.recordings import Camera, clip_of_file, snapshot_of_file, snapshots_of_folder
+from libs.local.sending import Sent, send_all, send_one
 from libs.vision.formats.items import FormatError
 
 app = typer.Typer()
-send = typer.Typer(no_args_is_help=True, help="Send one snapshot, as a camera does.")
+send = typer.Typer(no_args_is_help=True, help="Send one snapshot or clip, as a camera does.")
 ingest = typer.Typer(no_args_is_help=True, help="Use a folder or a video as a camera.")
 app.add_typer(send, name="send")
 app.add_typer(ingest, name="ingest")
@@ -28,7 +28,7 @@ _SHOWN = 20
 
 
 @send.command("snapshot")
-def send_one(
+def send_snapshot(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="JPEG, PNG, WebP or BMP.")],
     camera: CameraName,
     workflow: WorkflowName = None,
@@ -43,8 +43,31 @@ def send_one(
     except (ValueError, OSError) as error:
         fail(str(error), as_json=as_json)
     with ingest_client() as client:
-        taken = send_snapshot(client, outgoing)
+        taken = send_one(client, outgoing)
     told = f"{taken['snapshot_id']} of camera {taken['camera_id']}\nnext: uv run camloop why {taken['snapshot_id']}"
+    answer(taken, as_json=as_json, text=told)
+
+
+@send.command("clip")
+def send_clip(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="MP4, MOV, WebM, MKV, AVI or MPEG-TS.")],
+    camera: CameraName,
+    workflow: Annotated[str, typer.Option("--workflow", "-w", help="One of task temporal.")],
+    labels: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Table with the columns start, stop and label.")
+    ] = None,
+    recording: Annotated[str | None, typer.Option(help="What it was cut from: its clips stay in one split.")] = None,
+    person: Annotated[str | None, typer.Option(help="Who is seen, where that is known.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Send a clip; the same file again is the same clip."""
+    try:
+        outgoing = clip_of_file(file, _camera(camera, workflow), labels=labels, recording=recording, person=person)
+    except (ValueError, OSError) as error:
+        fail(str(error), as_json=as_json)
+    with ingest_client() as client:
+        taken = send_one(client, outgoing)
+    told = f"{taken['clip_id']} of camera {taken['camera_id']}\nnext: uv run camloop why {taken['clip_id']}"
     answer(taken, as_json=as_json, text=told)
 
 

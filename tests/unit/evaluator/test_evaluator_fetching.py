@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from libs.common.errors import NotFound, Permanent
-from libs.common.events import Annotation, Artifact, DatasetBuilt
+from libs.common.events import Annotation, Artifact
 from libs.common.manifests import ManifestLine
 from libs.common.testing import NOON, FakeObjects, media
 from services.evaluator.domain.detection_assignment import ShippedDetector
@@ -208,12 +208,3 @@ async def test_progress_is_told_while_fetching(fetcher: Fetcher) -> None:
     told: list[tuple[str, int, int]] = []
     await fetcher.pictures([line(1), line(2)], lambda *step: told.append(step))
     assert told == [("fetching the pictures", 1, 2), ("fetching the pictures", 2, 2)]
-
-
-async def test_only_detection_is_judged(fetcher: Fetcher) -> None:
-    built = DatasetBuilt(
-        dataset_version_id=UUID(int=1), workflow="handwash", version=4, task="temporal", classes=("wet",),
-        manifest=media(), counts={}, boxes_per_class={},
-    )  # fmt: skip
-    with pytest.raises(Permanent, match="task 'temporal'"):
-        await fetcher.lines(built)
