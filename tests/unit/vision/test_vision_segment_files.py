@@ -28,9 +28,9 @@ def seen(entry: LabelledSegments) -> list[tuple[str, float, float]]:
 @pytest.mark.parametrize(
     "text",
     [
-        "start,stop,label\n0,1.5,palm\n1.5,3,thumbs\n",
-        "start;end;step\n1.5;3;thumbs\n0;1.5;palm\n",
-        "\ufeffbegin\tstop\tclass\n0\t1.5\tpalm\n1.5\t3\tthumbs\n",
+        "start,stop,label\n0,1.5,palm\n1.5,3,thumb\n",
+        "start;end;step\n1.5;3;thumb\n0;1.5;palm\n",
+        "\ufeffbegin\tstop\tclass\n0\t1.5\tpalm\n1.5\t3\tthumb\n",
     ],
 )
 def test_a_plain_table_in_its_dialects(tmp_path: Path, text: str) -> None:
@@ -129,7 +129,7 @@ def test_mstcn_folders_there_and_back(tmp_path: Path) -> None:
     write_mstcn(
         [(clip, 12)], folder, labels=("palm", "thumb"), frames_per_second=10, splits={"train.split1": ["wash 1"]}
     )
-    assert (folder / "mapping.txt").read_text() == "0 background\n1 palm\n2 thumbs\n"
+    assert (folder / "mapping.txt").read_text() == "0 background\n1 palm\n2 thumb\n"
     assert (folder / "groundTruth" / "wash 1.txt").read_text().split() == ["background"] * 4 + ["palm"] * 4 + [
         "thumb"
     ] * 2 + ["background"] * 2
@@ -150,7 +150,7 @@ def test_mstcn_labels_without_a_number_are_background_and_said(tmp_path: Path) -
     assert entry.problems == ("the label 'soap' is not in mapping.txt: taken as background",)
 
 
-@pytest.mark.parametrize("text", ["palm 0\n", "0\n", "0 palm\n0 thumbs\n"])
+@pytest.mark.parametrize("text", ["palm 0\n", "0\n", "0 palm\n0 thumb\n"])
 def test_a_mapping_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "mapping.txt").write_text(text)
     with pytest.raises(FormatError, match="is no new number with a label"):
