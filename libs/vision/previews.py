@@ -76,8 +76,10 @@ def preview(
         for picture, times in _at_constant_rate(first, found, rate):
             if picture.seconds > maximum_seconds or (count + times) / rate > maximum_seconds + 1:
                 raise UnreadableVideo(f"{path} is longer than the {maximum_seconds:g} s allowed: cut it into parts")
-            image = picture.upright(size) if times else None
-            for _ in range(times if image is not None else 0):
+            if not times:
+                continue
+            image = picture.upright(size)
+            for _ in range(times):
                 writer.write(image, count / rate)
                 count += 1
     return Written(count, count / rate)
