@@ -42,7 +42,7 @@ def test_a_preview_plays_everywhere_and_lasts_as_long(tmp_path: Path, rate: int,
     found = list(frames(tmp_path / "preview.mp4"))
     assert found[0].image.shape[0] == 80
     assert len(found) == written.frames
-    kept = min(30, max(5, rate))
+    kept = min(30, max(10, rate))
     assert [each.seconds for each in found] == pytest.approx([at / kept for at in range(len(found))], abs=2e-3)
     assert packet_seconds(tmp_path / "preview.mp4") == pytest.approx(packet_seconds(path), abs=1 / kept + 0.01)
 
@@ -66,7 +66,7 @@ def test_a_preview_shows_each_moment_of_a_varying_rate(tmp_path: Path):
     shown = {round(each.seconds, 2): float(each.image.mean()) for each in frames(tmp_path / "preview.mp4")}
     for moment, level in [(0.0, 40), (0.4, 40), (0.6, 90), (1.8, 90), (2.0, 140), (2.2, 190)]:
         nearest = min(shown, key=lambda at: abs(at - moment))
-        assert shown[nearest] == pytest.approx(level, abs=4), moment
+        assert shown[nearest] == pytest.approx(level, abs=5), moment
 
 
 def test_a_turned_clip_is_shown_upright(tmp_path: Path):
@@ -155,24 +155,26 @@ def test_the_row_above_follows_time(tmp_path: Path):
     assert max(chips[2.8]) < 60
 
 
-def test_titles_no_font_can_write_are_told(tmp_path: Path):
-    path, titles = washing(tmp_path / "a.mp4"), {"palm": "掌心", "thumb": "大拇指"}
-    latin = Path(str(font(12, None).path)) if isinstance(font(12, None).path, str) else None
-    if latin is None and chinese_font_file() is None:
-        done = burn_in(path, tmp_path / "b.mp4", STEPS, titles=titles, verdict_words="不合格")
-        assert done.unwritable == ("掌心", "大拇指", "不合格")
-    else:
-        assert not can_write("掌心", font(14, None))
-        assert can_write("Palm", font(14, None))
+def test_titles_no_font_can_write_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("libs.vision.step_bar.chinese_font_file", lambda: None)
+    path, titles = washing(tmp_path / "a.mp4"), {"palm": "掌心", "thumb": "Thumb"}
+    done = burn_in(path, tmp_path / "b.mp4", STEPS, titles=titles, verdict_words="不合格")
+    assert done.unwritable == ("掌心", "不合格")
+    assert done.frames == 30
 
 
 def test_chinese_titles_are_written_where_a_font_is(tmp_path: Path):
     if chinese_font_file() is None:
         pytest.skip("no font with Chinese on this machine")
-    plain = burn_in(
+    face = font(20, chinese_font_file())
+    assert can_write("掌心相对，合格", face)
+    assert not can_write("\U0010fffe", face)
+    done = burn_in(
         washing(tmp_path / "a.mp4"), tmp_path / "b.mp4", STEPS, titles={"palm": "掌心"}, verdict_words="合格"
     )
-    assert plain.unwritable == ()
+    assert done.unwritable == ()
+    # A comma never begins a line, even where it would just fit at the next one's start.
+    assert wrapped("只有零点八秒，至少", face, 6.5 * 20, lines=2) == ["只有零点八", "秒，至少"]
 
 
 def test_lines_break_where_they_may():
