@@ -59,7 +59,7 @@ def packet_seconds(path: Path | str) -> float:
             if not container.streams.video:
                 raise UnreadableVideo(_advice(f"{path} holds no video stream", kind))
             for packet in container.demux(container.streams.video[0]):
-                if packet.pts is not None and packet.time_base is not None:
+                if packet.pts is not None:
                     starts = [min([*starts, float(packet.pts * packet.time_base)])]
                     ends = [max([*ends, float((packet.pts + (packet.duration or 0)) * packet.time_base)])]
     except (av.error.FFmpegError, OSError) as error:

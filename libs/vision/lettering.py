@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
-from PIL import ImageFont
+from PIL import Image as Pillow
+from PIL import ImageDraw, ImageFont
 
 Font = ImageFont.FreeTypeFont
 Colour = tuple[int, int, int]
@@ -17,6 +18,7 @@ _CHINESE = (
     "simhei.ttf", "NotoSerifCJK-Regular.ttc",
 )  # fmt: skip
 _SIMPLIFIED = ("CJK SC", "Microsoft YaHei", "PingFang SC")
+_NEVER_FIRST = frozenset("，。；：、！？）》」%")
 _NO_CHARACTER = "\U0010ffff"
 
 
@@ -50,8 +52,14 @@ def font(size: int, file: Path | None) -> Font:
 
 def can_write(words: str, face: Font) -> bool:
     """Whether the font has every character."""
-    missing = bytes(face.getmask(_NO_CHARACTER))
-    return all(bytes(face.getmask(character)) != missing for character in set(words) if not character.isspace())
+    missing = _drawn(_NO_CHARACTER, face)
+    return all(_drawn(character, face) != missing for character in set(words) if not character.isspace())
+
+
+def _drawn(character: str, face: Font) -> bytes:
+    canvas = Pillow.new("L", (2 * round(face.size), 2 * round(face.size)))
+    ImageDraw.Draw(canvas).text((0, 0), character, font=face, fill=255)
+    return canvas.tobytes()
 
 
 def fitted(words: str, face: Font, width: float) -> str:
@@ -81,10 +89,11 @@ def wrapped(words: str, face: Font, width: float, *, lines: int) -> list[str]:
 
 
 def _breakable(words: str) -> Iterable[str]:
+    """Parts after which a line may end; never right before a punctuation mark."""
     part = ""
-    for character in words:
+    for character, following in zip(words, words[1:] + " ", strict=True):
         part += character
-        if character == " " or ord(character) >= 0x2E80:
+        if (character == " " or ord(character) >= 0x2E80) and following not in _NEVER_FIRST:
             yield part
             part = ""
     if part:

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Self
 
 import av
+import cv2
 import numpy as np
 from av.packet import Packet
 
@@ -51,7 +52,9 @@ class Mp4Writer:
 
     def write(self, image: Image, seconds: float, *, lasts: float | None = None) -> None:
         """Add a picture, uint8 BGR [H, W, 3], `seconds` after the start, shown until the next or (the last) for `lasts`."""
-        frame = av.VideoFrame.from_ndarray(image, format="bgr24")
+        # OpenCV's conversion rounds; that of swscale, as PyAV calls it, darkens by two levels each time.
+        planes = cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420).astype(np.uint8, copy=False)
+        frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
         frame.pts = self._last = max(round(seconds * TICKS), self._last + 1)
         frame.time_base = Fraction(1, TICKS)
         self._lasts[frame.pts] = self._usual if lasts is None else max(1, round(lasts * TICKS))
@@ -79,8 +82,3 @@ def even_size(size: tuple[int, int], *, height: int | None = None) -> tuple[int,
     wide, high = size
     scale = 1.0 if height is None else height / high
     return max(2, 2 * round(wide * scale / 2)), max(2, 2 * round(high * scale / 2))
-
-
-def blank(size: tuple[int, int], colour: tuple[int, int, int]) -> Image:
-    """A picture of one BGR colour, uint8 [H, W, 3]."""
-    return np.full((size[1], size[0], 3), colour, np.uint8)

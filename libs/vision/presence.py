@@ -72,7 +72,8 @@ def visits_of(
     last, there = 0.0, False
     for seconds, somebody in presence:
         last = seconds
-        if there or (somebody and runs and seconds - runs[-1].end_seconds < rules.merge_gap_seconds):
+        goes_on = somebody and bool(runs) and seconds - runs[-1].end_seconds < rules.merge_gap_seconds
+        if there or goes_on:
             runs[-1] = replace(runs[-1], end_seconds=seconds)
         elif somebody:
             runs.append(Visit(seconds, seconds))
@@ -84,6 +85,8 @@ def visits_of(
 
 
 def _padded(runs: Sequence[Visit], padding: float, end: float) -> tuple[Visit, ...]:
+    if not runs:
+        return ()
     middles = [(a.end_seconds + b.start_seconds) / 2 for a, b in pairwise(runs)]
     return tuple(
         Visit(max(low, run.start_seconds - padding), min(high, run.end_seconds + padding))
@@ -204,7 +207,7 @@ class _Watching:
         if self.there and seconds - self._moved_at >= self.rules.absorb_seconds:
             self.background, self.there = now, False
         else:
-            self._learn(now, changed, seconds)
+            self._learn(now, changed, light, seconds)
         return self.there
 
     def _notice_movement(self, now: SingleArray, seconds: float) -> None:
@@ -218,9 +221,9 @@ class _Watching:
                     self._moved_at = seconds
             self._before, self._before_at = now, seconds
 
-    def _learn(self, now: SingleArray, changed: Mask, seconds: float) -> None:
+    def _learn(self, now: SingleArray, changed: Mask, light: float, seconds: float) -> None:
+        """What is hidden cannot be seen to change, but the light changes there, too."""
         share = 1 - np.exp(-max(0.0, seconds - self._seen_at) / self.rules.settle_seconds)
-        self.background = np.where(
-            changed, self.background, self.background + np.float32(share) * (now - self.background)
-        )
+        towards = np.where(changed, np.float32(light), now - self.background)
+        self.background = self.background + np.float32(share) * towards
         self._seen_at = seconds
