@@ -90,9 +90,8 @@ class _Seen:
 def _points_in(image: Image, hands: Any, body: Any | None) -> tuple[FloatArray, FloatArray, tuple[int, int]]:
     size = (image.shape[1], image.shape[0])
     picture = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-    with _native_silence():
-        found_hands = hands.process(picture).multi_hand_landmarks or []
-        found_body = body.process(picture).pose_landmarks if body is not None else None
+    found_hands = hands.process(picture).multi_hand_landmarks or []
+    found_body = body.process(picture).pose_landmarks if body is not None else None
     places = [[(p.x, p.y) for p in hand.landmark] for hand in found_hands]
     hand_points = np.array(places, dtype=np.float64).reshape(-1, HAND_POINTS, 2) * size
     if found_body is None:
@@ -105,14 +104,13 @@ def _points_in(image: Image, hands: Any, body: Any | None) -> tuple[FloatArray, 
 def _models() -> Iterator[tuple[Any, Any]]:
     """A fresh pair of graphs for one clip: they follow what they saw in the frame before."""
     hands_module, pose_module = _solution("hands"), _solution("pose")
-    with _native_silence():
+    with _native_silence():  # to the end of the clip: their threads warn when they please
         hands = hands_module.Hands(max_num_hands=HANDS, model_complexity=1)
         # Its own smoothing takes every frame for a thirtieth of a second.
         body = pose_module.Pose(model_complexity=1, smooth_landmarks=False)
-    try:
-        yield hands, body
-    finally:
-        with _native_silence():
+        try:
+            yield hands, body
+        finally:
             hands.close()
             body.close()
 
