@@ -23,6 +23,7 @@ def composed(fitted: Fitted, columns: int) -> onnx.ModelProto:
     width = (columns + 1) * len(fitted.stacked.offsets)
     middle: Any = convert_sklearn(
         model,
+        "classifier",  # else a name drawn by chance: equal models are equal bytes
         initial_types=[("rows", FloatTensorType([None, width]))],
         target_opset={"": OPSET, "ai.onnx.ml": ML_OPSET},
         options={id(model): {"zipmap": False}},
