@@ -34,7 +34,8 @@ WHOLE = (TimedSegment("palms", 0, 4), TimedSegment("thumb_left", 4, 5.5), TimedS
 
 def test_a_whole_wash_is_compliant_and_says_its_seconds() -> None:
     found = judged_wash(WHOLE, PROCEDURE, visible_share=0.6)
-    assert (found.verdict, found.seconds, found.missing_steps, found.reasons) == ("compliant", 7.0, (), ())
+    assert (found.verdict, found.total_seconds, found.missing_steps, found.reasons) == ("compliant", 7.0, (), ())
+    assert found.seconds == {"palms": 4.0, "thumb_left": 1.5, "thumb_right": 1.5}
     assert found.segments == WHOLE
 
 
@@ -63,7 +64,7 @@ def test_hands_out_of_sight_are_undetermined_whatever_was_seen(segments: tuple[T
 
 def test_a_clip_without_any_step_is_not_compliant_if_the_hands_were_seen() -> None:
     found = judged_wash((), PROCEDURE, visible_share=1.0)
-    assert (found.verdict, found.seconds) == ("non_compliant", 0)
+    assert (found.verdict, found.total_seconds) == ("non_compliant", 0)
     assert found.missing_steps == ("palms", "thumb_left", "thumb_right")
 
 
@@ -94,7 +95,7 @@ def test_optional_steps_cannot_be_missing_and_sides_can_one_by_one() -> None:
 
 def wash(verdict: str, *missing: str, order: bool = False) -> JudgedWash:
     reasons = tuple(Reason("missing", each) for each in missing) + ((Reason("order", "thumb", "palms"),) * order)
-    return JudgedWash((), 0.0, verdict, missing, reasons)  # pyright: ignore[reportArgumentType]
+    return JudgedWash((), {}, 0.0, verdict, missing, reasons)  # pyright: ignore[reportArgumentType]
 
 
 GOOD, HIDDEN = wash("compliant"), wash("undetermined")
