@@ -87,9 +87,10 @@ def _summary(report: ComplianceReport) -> str:
         )
     )
     rate = good / (good + bad) if good + bad else None
+    models = ", ".join(model.reference for model in _models_of(report.cameras))
     tiles = [
         _tile(COLUMNS["washes"], str(good + bad + hidden)),
-        _tile(COLUMNS["rate"], _percent(rate)),
+        _tile(COLUMNS["rate"], f"{_percent(rate)}<small>{escape(models)}</small>"),
         _tile(COLUMNS["compliant"], str(good)),
         _tile(COLUMNS["non_compliant"], str(bad)),
         _tile(COLUMNS["undetermined"], str(hidden)),
@@ -120,7 +121,7 @@ def _section(name: Title, hint: Title | None, content: str) -> str:
 
 
 def _by_shift(report: ComplianceReport, head: str) -> str:
-    names = "".join(f"<th>{_t(COLUMNS[name])}</th>" for name in ("day", "shift", "camera"))
+    names = "".join(f'<th class="left">{_t(COLUMNS[name])}</th>' for name in ("day", "shift", "camera"))
     rows: list[str] = []
     for day, of_day in groupby(report.rows, key=lambda row: row.day):
         for number, row in enumerate(of_day):
@@ -150,9 +151,19 @@ def _cells(figures: Figures, steps: Sequence[str]) -> str:
         *(_clips(clips) for clips in (figures.compliant, figures.non_compliant, figures.undetermined)),
         seconds,
         *(_clips(figures.missing.get(step, ())) for step in steps),
-        escape(figures.model.reference),
+        _judged_by(figures.model),
     ]
     return "".join(f"<td>{cell}</td>" for cell in cells)
+
+
+def _judged_by(model: MeasuredModel) -> str:
+    """The version, and below it how right it is."""
+    if model.sensitivity is None and model.specificity is None:
+        error = _t(NOT_MEASURED)
+    else:
+        shares = _percent(model.sensitivity), _percent(model.specificity)
+        error = _t(Title(en="catches {}, spares {}".format(*shares), zh="灵敏度 {}，特异度 {}".format(*shares)))
+    return f"{escape(model.reference)}<small>{error}</small>"
 
 
 def _clips(clips: Sequence[str]) -> str:
@@ -164,9 +175,12 @@ def _clips(clips: Sequence[str]) -> str:
 
 
 def _models(rows: Iterable[CameraRow]) -> str:
-    models = sorted({row.figures.model for row in rows}, key=lambda model: model.order)
     head = "".join(f"<th>{_t(COLUMNS[name])}</th>" for name in ("model", "sensitivity", "specificity"))
-    return _table(head, _rows(_model_cells(model) for model in models))
+    return _table(head, _rows(_model_cells(model) for model in _models_of(rows)))
+
+
+def _models_of(rows: Iterable[CameraRow]) -> list[MeasuredModel]:
+    return sorted({row.figures.model for row in rows}, key=lambda model: model.order)
 
 
 def _model_cells(model: MeasuredModel) -> str:

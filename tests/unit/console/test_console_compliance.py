@@ -211,7 +211,10 @@ def test_the_page_stands_alone_in_both_languages() -> None:
     assert "<th>handwash@3</th><td>90 %</td><td>80 %</td>" in text
     assert '<span class="en" lang="en">not measured</span>' in text
     assert "Asia/Shanghai · 2026-03-02 12:00" in text
-    assert '<div class="value">50 %</div>' in text, "one of the two that could be judged"
+    assert '<div class="value">50 %<small>handwash@3, handwash@4</small></div>' in text, (
+        "one of two that could be judged"
+    )
+    assert "catches 90 %, spares 80 %" in text
 
 
 def test_a_page_without_any_wash_says_so() -> None:
