@@ -14,6 +14,7 @@ from services.evaluator.domain.compliance import (
     WashPair,
     compliance_measures,
     compliance_ratios,
+    impossible_parts,
     required_parts,
 )
 from services.evaluator.domain.ratios import Rate
@@ -91,6 +92,14 @@ def test_non_compliant_is_never_said_of_hands_that_were_not_seen(
 
 def test_optional_steps_cannot_be_missing_and_sides_can_one_by_one() -> None:
     assert required_parts(PROCEDURE.steps) == ("palms", "thumb_left", "thumb_right")
+
+
+def test_a_part_without_a_known_label_is_impossible_and_one_of_two_sides_is_enough_if_either_will_do() -> None:
+    either = ProcedureStep("thumb", labels=("thumb_left", "thumb_right"))
+    known = ("other", "palms", "thumb_left")
+    assert impossible_parts(PROCEDURE.steps, known) == ("thumb_right",), "soap is optional"
+    assert impossible_parts([either], known) == ()
+    assert impossible_parts([either], ("other",)) == ("thumb",)
 
 
 def wash(verdict: str, *missing: str, order: bool = False) -> JudgedWash:
