@@ -101,6 +101,17 @@ def required_parts(steps: Iterable[ProcedureStep]) -> tuple[str, ...]:
     )
 
 
+def impossible_parts(steps: Iterable[ProcedureStep], known: Sequence[str]) -> tuple[str, ...]:
+    """Required parts that no clip can show, because none of the labels that would is known."""
+    found: list[str] = []
+    for step in steps:
+        for name in required_parts([step]):
+            labels = (name,) if step.each_side else step.shown_by
+            if not set(labels) & set(known):
+                found.append(name)
+    return tuple(found)
+
+
 def _missing(pairs: Sequence[WashPair], name: str, weights: FloatArray | None) -> MissingStep:
     judged = _determined(pairs)
     true = _both(judged, [name in pair.truth.missing_steps for pair in pairs])

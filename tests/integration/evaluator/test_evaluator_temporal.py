@@ -223,6 +223,15 @@ def test_val_stands_in_for_an_empty_test_split_and_says_so(asked: TemporalAssign
     assert "measured on the validation split: the test split is empty" in found.reasons
 
 
+def test_a_step_of_the_procedure_that_nobody_taught_the_model_is_told(asked: TemporalAssignment) -> None:
+    more = replace(asked.procedure, steps=(*asked.procedure.steps, ProcedureStep("wrists")))
+    found = judge(replace(asked, procedure=more), quiet)
+
+    assert found.reasons[0].startswith("the procedure asks for wrists, which this dataset version does not know")
+    assert found.metrics["compliance_rate"] == 0
+    assert found.per_class["wrists"]["missing_steps"] == 5
+
+
 def test_what_cannot_be_judged_is_refused_with_what_to_do(asked: TemporalAssignment, tmp_path: Path) -> None:
     with pytest.raises(Permanent, match=r"no clip in its splits test and val.*build again"):
         judge(replace(asked, clips={"test": (), "val": ()}), quiet)

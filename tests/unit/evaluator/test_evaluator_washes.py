@@ -14,6 +14,7 @@ from services.evaluator.domain.compliance import (
     WashPair,
     compliance_measures,
     compliance_ratios,
+    impossible_parts,
     required_parts,
 )
 from services.evaluator.domain.ratios import Rate
@@ -34,7 +35,8 @@ WHOLE = (TimedSegment("palms", 0, 4), TimedSegment("thumb_left", 4, 5.5), TimedS
 
 def test_a_whole_wash_is_compliant_and_says_its_seconds() -> None:
     found = judged_wash(WHOLE, PROCEDURE, visible_share=0.6)
-    assert (found.verdict, found.seconds, found.missing_steps, found.reasons) == ("compliant", 7.0, (), ())
+    assert (found.verdict, found.total_seconds, found.missing_steps, found.reasons) == ("compliant", 7.0, (), ())
+    assert found.seconds == {"palms": 4.0, "thumb_left": 1.5, "thumb_right": 1.5}
     assert found.segments == WHOLE
 
 
@@ -63,7 +65,7 @@ def test_hands_out_of_sight_are_undetermined_whatever_was_seen(segments: tuple[T
 
 def test_a_clip_without_any_step_is_not_compliant_if_the_hands_were_seen() -> None:
     found = judged_wash((), PROCEDURE, visible_share=1.0)
-    assert (found.verdict, found.seconds) == ("non_compliant", 0)
+    assert (found.verdict, found.total_seconds) == ("non_compliant", 0)
     assert found.missing_steps == ("palms", "thumb_left", "thumb_right")
 
 
@@ -92,9 +94,17 @@ def test_optional_steps_cannot_be_missing_and_sides_can_one_by_one() -> None:
     assert required_parts(PROCEDURE.steps) == ("palms", "thumb_left", "thumb_right")
 
 
+def test_a_part_without_a_known_label_is_impossible_and_one_of_two_sides_is_enough_if_either_will_do() -> None:
+    either = ProcedureStep("thumb", labels=("thumb_left", "thumb_right"))
+    known = ("other", "palms", "thumb_left")
+    assert impossible_parts(PROCEDURE.steps, known) == ("thumb_right",), "soap is optional"
+    assert impossible_parts([either], known) == ()
+    assert impossible_parts([either], ("other",)) == ("thumb",)
+
+
 def wash(verdict: str, *missing: str, order: bool = False) -> JudgedWash:
     reasons = tuple(Reason("missing", each) for each in missing) + ((Reason("order", "thumb", "palms"),) * order)
-    return JudgedWash((), 0.0, verdict, missing, reasons)  # pyright: ignore[reportArgumentType]
+    return JudgedWash((), {}, 0.0, verdict, missing, reasons)  # pyright: ignore[reportArgumentType]
 
 
 GOOD, HIDDEN = wash("compliant"), wash("undetermined")

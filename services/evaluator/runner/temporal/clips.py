@@ -2,11 +2,9 @@
 
 from collections.abc import Sequence
 
-from libs.vision.procedures import Reason, in_words
 from libs.vision.temporal_metrics import frame_accuracy, segment_f1
 from services.evaluator.domain.temporal_assignment import TemporalAssignment
-from services.evaluator.domain.washes import JudgedWash
-from services.evaluator.domain.words import Words
+from services.evaluator.domain.washes import JudgedWash, reason_words
 from services.evaluator.report.temporal.content import ReportedClip, ReportedSegment, ReportedWash
 from services.evaluator.vision.clips import SeenClip
 
@@ -38,16 +36,8 @@ def _reported(seen: SeenClip, asked: TemporalAssignment) -> ReportedClip:
 def _wash(wash: JudgedWash, asked: TemporalAssignment) -> ReportedWash:
     return ReportedWash(
         verdict=wash.verdict,
-        seconds=wash.seconds,
+        seconds=wash.total_seconds,
         missing_steps=wash.missing_steps,
-        reasons=tuple(_words(each, asked) for each in wash.reasons),
+        reasons=tuple(reason_words(each, asked.procedure, asked.class_titles) for each in wash.reasons),
         segments=tuple(ReportedSegment(s.step, s.start, s.end, s.confidence) for s in wash.segments),
-    )
-
-
-def _words(reason: Reason, asked: TemporalAssignment) -> Words:
-    titles = asked.class_titles
-    return Words(
-        en=in_words(reason, asked.procedure, "en", {label: words.en for label, words in titles.items()}),
-        zh=in_words(reason, asked.procedure, "zh", {label: words.zh for label, words in titles.items()}),
     )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from services.evaluator.domain.assignment import Champion, EvaluatedSplit
+from services.evaluator.domain.compliance import impossible_parts
 from services.evaluator.domain.gate import Obstacle
 from services.evaluator.domain.temporal_assignment import Clip, ShippedClipModel, TemporalAssignment
 from services.evaluator.domain.words import Words
@@ -30,7 +31,10 @@ class Bench:
     @property
     def notes(self) -> tuple[Words, ...]:
         """What a reader has to know besides the numbers."""
-        return (TEST_IS_EMPTY,) if self.split == "val" else ()
+        asked = self.assignment
+        unknown = impossible_parts(asked.procedure.steps, asked.classes)
+        split = (TEST_IS_EMPTY,) if self.split == "val" else ()
+        return (*split, _never_seen(unknown)) if unknown else split
 
     def measure(self, contender: ShippedClipModel, stage: str = "looking at the clips") -> Measured:
         """Raises `Permanent` where it can't be run."""
@@ -48,3 +52,11 @@ class Bench:
             self.assignment.model.classes,
             lambda contender: self.measure(contender, "looking at the clips with the champion"),
         )
+
+
+def _never_seen(labels: tuple[str, ...]) -> Words:
+    names = ", ".join(labels)
+    return Words(
+        en=f"the procedure asks for {names}, which this dataset version does not know: no clip can be compliant by it",
+        zh=f"流程要求 {names}，但该数据集版本中没有这些标签：任何片段都无法被判为合规",
+    )
