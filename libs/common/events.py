@@ -468,10 +468,11 @@ class EvaluationFailed(Event):
 
 
 class WashReason(Body):
-    """Why a wash is not compliant, or cannot be judged."""
+    """Why a wash is not compliant, or cannot be judged. `other`: the step it should have come after."""
 
     code: str
     step: str | None = None
+    other: str | None = None
     seconds: float | None = None
     needed: float | None = None
     words: dict[str, str] = Field(default_factory=dict)
@@ -559,6 +560,7 @@ class ModelPromoted(Event):
     reason: str
     workflow: Name
     artifacts: tuple[Artifact, ...] = ()
+    metrics: Metrics = Field(default_factory=dict)
 
 
 class ModelRolledBack(Event):
@@ -574,6 +576,7 @@ class ModelRolledBack(Event):
     reason: str
     workflow: Name
     artifacts: tuple[Artifact, ...] = ()
+    metrics: Metrics = Field(default_factory=dict)
 
 
 class PromotionRejected(Event):

@@ -10,9 +10,11 @@ from libs.common.derived import DerivedObjects
 from libs.common.jobs import Jobs
 from libs.common.runner import JobRunner
 from libs.common.service import Runtime, Service
+from services.evaluator.domain.wash_orders import JOB as WASH_JOB
 from services.evaluator.handlers import subscriptions
 from services.evaluator.runner.cache import Cache
 from services.evaluator.runner.temporal.fetching import ClipFetcher
+from services.evaluator.runner.washes import WashJudge
 from services.evaluator.runner.work import EvaluationRunner
 from services.evaluator.settings import Settings
 from services.evaluator.store import JOB, EvaluatorStore
@@ -32,11 +34,17 @@ def create_app(settings: Settings) -> Service:
         )
         runner = EvaluationRunner(store, jobs, runtime.objects, runtime.configuration, cache, settings, clips)
         wake = asyncio.Event()
-        runtime.provide(store=store, wake=wake)
+        wash_wake = asyncio.Event()
+        runtime.provide(store=store, wake=wake, wash_wake=wash_wake)
         telemetry.watch_disk("evaluator", settings.cache_folder)
         loop = JobRunner(
             jobs, JOB, runner.work, runner.announce_failure, retry_seconds=settings.retry_base_seconds, wake=wake
         )
         runtime.loops.append(loop.run)
+        judge = WashJudge(store, jobs, runtime.objects, runtime.configuration, cache, clips, clips.limits)
+        washes = JobRunner(
+            jobs, WASH_JOB, judge.work, judge.give_up, retry_seconds=settings.retry_base_seconds, wake=wash_wake
+        )
+        runtime.loops.append(washes.run)
 
     return Service("evaluator", settings, subscriptions, wire)

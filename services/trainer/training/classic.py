@@ -45,6 +45,8 @@ def train(spec: TrainingSpec, reporter: Reporter) -> Result:
     dataset = read_clips(spec.dataset, [entry.name for entry in spec.classes], extractor=hyper.extractor)
     resumed = prepare_folders(spec, hyper, folders)
     reporter.open_log(folders.output / LOG)
+    for note in spec.notes:
+        reporter.log("info", note)
     threads = spec.threads or cores()
     _start(spec, reporter, threads)
     run = _Run(spec, hyper, reporter, folders, dataset, threads)

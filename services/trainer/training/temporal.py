@@ -50,6 +50,8 @@ def train(spec: TrainingSpec, reporter: Reporter) -> Result:
     dataset = read_clips(spec.dataset, [entry.name for entry in spec.classes], extractor=hyper.extractor)
     resumed = prepare_folders(spec, hyper, folders)
     reporter.open_log(folders.output / LOG)
+    for note in spec.notes:
+        reporter.log("info", note)
     device = _load_framework(spec, reporter)
     run = _Run(spec, hyper, reporter, folders, dataset, device)
     if resumed is not None:
