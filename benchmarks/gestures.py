@@ -5,7 +5,7 @@ left out once: a dataset folder, `python -m services.trainer.training --spec`, t
 Epochs are chosen on recordings of the other two persons; every setting below was chosen that way, too: on a third person, by
 models of one person alone.
 
-`python -m benchmarks.gestures` prints all kinds of models (about fifteen minutes), `python -m benchmarks.gestures ours` some.
+`python -m benchmarks.gestures` prints all kinds of models (about twenty minutes), `python -m benchmarks.gestures ours` some.
 """
 
 import csv
