@@ -21,7 +21,7 @@ from skimage.feature import hog
 from benchmarks.rows import Row, at_least, middle
 from libs.vision.extractors.extracting import extract
 from libs.vision.quality import Image
-from libs.vision.video import frames_at
+from libs.vision.sampling import frames_at
 
 ROUNDS = 3
 CLIPS = Path(__file__).resolve().parents[2] / "shared" / "data" / "sign-clips"

@@ -8,7 +8,7 @@ from libs.vision.clip_types import UnreadableVideo
 from libs.vision.video import Frame, Picture
 
 LONGEST_SECONDS = 3600.0
-CLOCK_SECONDS = 0.002
+CLOCK_SECONDS = 0.0025
 """How far a container's clock is off: some count whole milliseconds, so that frame 6 of 30 a second is not at 0.2 s."""
 
 

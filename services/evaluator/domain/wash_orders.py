@@ -6,9 +6,11 @@ from typing import Any
 from uuid import UUID
 
 from libs.common.envelope import Envelope
-from libs.common.events import ClipCaptured, Metrics, ModelRef, Segment, WashJudged, WashReason, as_values
-from libs.vision.procedures import Procedure, in_words
-from services.evaluator.domain.washes import JudgedWash, reason_values
+from libs.common.events import ClipCaptured, ModelRef, Segment, WashJudged, WashReason, as_values
+from libs.vision.procedures import Procedure, Reason
+from libs.vision.segments import TimedSegment
+from services.evaluator.domain.washes import JudgedWash, reason_values, reason_words
+from services.evaluator.domain.words import Words
 
 JOB = "wash"
 MEASURED = ("sensitivity", "specificity", "frame_accuracy", "f1_50")
@@ -47,38 +49,35 @@ def announcement(
     clip: ClipCaptured,
     wash: JudgedWash,
     procedure: Procedure,
+    titles: Mapping[str, Words],
     *,
     model: ModelRef,
     measured: Mapping[str, float | None],
     visible_share: float,
 ) -> WashJudged:
     """`wash.judged`: what the model saw in the clip and what that comes to, with the model's own measured error."""
-    seconds = {
-        step: sum(s.seconds for s in wash.segments if s.step == step) for step in {s.step for s in wash.segments}
-    }
-    error: Metrics = {name: measured[name] for name in MEASURED if name in measured}
     return WashJudged(
         clip_id=clip.clip_id,
         camera_id=clip.camera_id,
         captured_at=clip.captured_at,
         workflow=clip.workflow,
         model=model,
-        segments=tuple(
-            Segment(step=s.step, start_seconds=s.start, end_seconds=s.end, confidence=s.confidence)
-            for s in wash.segments
-        ),
-        seconds={step: round(lasted, 3) for step, lasted in sorted(seconds.items())},
-        total_seconds=round(wash.seconds, 3),
+        segments=tuple(_segment(each) for each in wash.segments),
+        seconds={label: round(lasted, 3) for label, lasted in sorted(wash.seconds.items())},
+        total_seconds=round(wash.total_seconds, 3),
         verdict=wash.verdict,
         missing_steps=wash.missing_steps,
-        reasons=tuple(
-            WashReason(
-                **reason_values(each),
-                words={"en": in_words(each, procedure, "en"), "zh": in_words(each, procedure, "zh")},
-            )
-            for each in wash.reasons
-        ),
+        reasons=tuple(_reason(each, procedure, titles) for each in wash.reasons),
         visible_share=round(visible_share, 4),
         proof=clip.video,
-        measured_error=error,
+        measured_error={name: measured[name] for name in MEASURED if name in measured},
     )
+
+
+def _segment(seen: TimedSegment) -> Segment:
+    return Segment(step=seen.step, start_seconds=seen.start, end_seconds=seen.end, confidence=seen.confidence)
+
+
+def _reason(reason: Reason, procedure: Procedure, titles: Mapping[str, Words]) -> WashReason:
+    words = reason_words(reason, procedure, titles)
+    return WashReason.model_validate({**reason_values(reason), "words": {"en": words.en, "zh": words.zh}})

@@ -21,6 +21,7 @@ from libs.vision.segments import TimedSegment
 from services.evaluator.domain.temporal_assignment import ShippedClipModel
 from services.evaluator.domain.wash_orders import WashOrder, announcement
 from services.evaluator.domain.washes import judged_wash
+from services.evaluator.domain.words import Words
 from services.evaluator.runner.cache import Cache
 from services.evaluator.runner.fetching import Fetcher
 from services.evaluator.runner.temporal.fetching import ClipFetcher
@@ -60,6 +61,7 @@ class WashJudge:
             clip,
             wash,
             procedure,
+            {each.name: Words(each.title.en, each.title.zh) for each in workflow.all_classes},
             model=ModelRef(name=running.model, version=running.version),
             measured=running.metrics,
             visible_share=visible,

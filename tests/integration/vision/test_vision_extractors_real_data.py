@@ -14,7 +14,8 @@ from libs.vision.extractors.fallback import choose
 from libs.vision.extractors.hands import HandExtractor
 from libs.vision.features import Features, from_bytes, to_bytes
 from libs.vision.quality import Image
-from libs.vision.video import Frame, frames, frames_at
+from libs.vision.sampling import frames_at
+from libs.vision.video import Frame, frames
 
 pytestmark = pytest.mark.data
 
