@@ -41,9 +41,9 @@ def sound_segments(segments: Sequence[Segment], workflow: Workflow, *, seconds: 
     """Those without mistakes, in time order, cut at the end of the clip and where the next one starts."""
     good = [each for each in segments if not list(_mistakes_of(each, workflow, seconds))]
     ordered = sorted(good, key=lambda each: each.start_seconds)
-    ends = [*(each.start_seconds for each in ordered[1:]), seconds]
+    starts = [*(each.start_seconds for each in ordered), seconds]
     cut = [
-        each.model_copy(update={"end_seconds": min(each.end_seconds, end)})
-        for each, end in zip(ordered, ends, strict=True)
+        each.model_copy(update={"end_seconds": min(each.end_seconds, starts[place + 1], seconds)})
+        for place, each in enumerate(ordered)
     ]
     return tuple(each for each in cut if each.end_seconds > each.start_seconds)
