@@ -1,5 +1,6 @@
 """Objects made of other objects: worked out once, kept under a key that names their source by digest, never made again."""
 
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ class DerivedObjects:
         self.folder.mkdir(parents=True, exist_ok=True)
         target = self.folder / key.replace("/", "_")
         if target.exists():
+            os.utime(target)
             return target
         try:
             await self.objects.get_file(f"s3://{self.bucket}/{key}", target)
@@ -41,3 +43,16 @@ class DerivedObjects:
             finally:
                 file.unlink(missing_ok=True)
         return target
+
+    def trim(self, limit_bytes: int) -> None:
+        """Drop the least recently used files of the folder until it fits: the store keeps what they hold.
+
+        Call it when no work of this process needs them: another one's loses a file at worst, and tries again.
+        """
+        found = [(path, path.stat()) for path in self.folder.glob("*") if path.is_file()]
+        total = sum(status.st_size for _, status in found)
+        for path, status in sorted(found, key=lambda each: each[1].st_mtime):
+            if total <= limit_bytes:
+                return
+            path.unlink(missing_ok=True)
+            total -= status.st_size

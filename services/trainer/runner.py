@@ -163,6 +163,7 @@ class TrainingRunner:
 
         files = await features.fetch_all(lines, extractor, tell)
         await asyncio.to_thread(lay_out_clips, workspace, lines, files)
+        await asyncio.to_thread(features.derived.trim, int(self.settings.cache_gigabytes * 1e9))
         return (why,)
 
     def _features(self) -> ClipFeatures:

@@ -1,5 +1,6 @@
 """Works through evaluations: fetch the files, let the child judge, store the report, announce."""
 
+import asyncio
 import os
 import time
 from dataclasses import dataclass
@@ -72,6 +73,7 @@ class EvaluationRunner:
         async with self.cache.desk(f"{lease.job_id}-{lease.prefix}") as desk:
             champion, judgement, seconds = await self._judge(case, desk, _progress_of(pulse))
             report, files = await self._store_report(case.evaluation, lease, desk)
+        await asyncio.to_thread(self.clips.derived.trim, int(self.settings.cache_gigabytes * 1e9))
         seconds["total"] = round(time.perf_counter() - started, 3)
         evaluated = _evaluated(case, champion, judgement, report, files, seconds)
         await self._announce(lease, case, evaluated)
