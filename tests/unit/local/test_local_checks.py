@@ -58,9 +58,10 @@ def test_only_one_opencv(monkeypatch: pytest.MonkeyPatch, wheels: list[str], sta
 
 def test_a_missing_back_end_says_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "find_spec", lambda name: None if name == "ultralytics" else object())
-    found = checks.trainer()
-    assert (found.state, found.do) == ("note", "uv sync --extra ultralytics")
-    assert "ultralytics not installed" in found.detail
+    detectors, clips = checks.trainers()
+    assert (detectors.state, detectors.do) == ("note", "uv sync --extra ultralytics")
+    assert "ultralytics not installed" in detectors.detail
+    assert clips.state == "ok"
 
 
 def test_external_servers_need_nothing_here(tmp_path: Path) -> None:
