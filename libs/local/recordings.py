@@ -1,7 +1,7 @@
 """Pictures in a folder as a camera: the snapshots it would have sent."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from pydantic import JsonValue
 from libs.local.sending import Outgoing
 from libs.vision.formats.files import existing_folder, image_files, spoken
 from libs.vision.formats.segment_files import LabelledSegments, read_segment_table
+from libs.vision.segments import TimedSegment
 
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -52,13 +53,15 @@ def clip_of_file(
     """
     facts: dict[str, JsonValue] = {"captured_at": taken_at(path)} | camera.facts()
     if labels is not None:
-        facts["segments"] = [
-            {"step": each.step, "start_seconds": each.start, "end_seconds": each.end}
-            for each in _one_clip(labels).segments
-        ]
+        facts["segments"] = segment_facts(_one_clip(labels).segments)
     known = {"source_group": recording, "subject_id": person}
     facts |= {name: value for name, value in known.items() if value}
     return Outgoing(spoken(Path(path.name)), path.read_bytes, facts, kind="clip")
+
+
+def segment_facts(segments: Iterable[TimedSegment]) -> list[JsonValue]:
+    """Segments as ingest takes them."""
+    return [{"step": each.step, "start_seconds": each.start, "end_seconds": each.end} for each in segments]
 
 
 def _one_clip(table: Path) -> LabelledSegments:

@@ -3,14 +3,16 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
+from libs.local.clip_imports import ClipFormat
+from libs.local.commands.clip_data import check_task, read_and_prepare, tell_clips
 from libs.local.connections import ingest as ingest_client
 from libs.local.definitions import workflow_named
 from libs.local.imports import READERS, Format, Import, Plan, camera_names, parse_mapping, prepare
-from libs.local.output import Json, answer, errors, fail, pairs, printable
+from libs.local.output import Json, answer, fail, list_reasons, pairs
 from libs.local.progress import bar
 from libs.local.recordings import Camera, clip_of_file, snapshot_of_file, snapshots_of_folder
 from libs.local.sending import Sent, send_all, send_one
@@ -22,9 +24,9 @@ ingest = typer.Typer(no_args_is_help=True, help="Use a folder or a video as a ca
 app.add_typer(send, name="send")
 app.add_typer(ingest, name="ingest")
 
+AnyFormat = Literal[Format, ClipFormat]
 CameraName = Annotated[str, typer.Option("--camera", "-c", help="In whose name it is sent.")]
 WorkflowName = Annotated[str | None, typer.Option("--workflow", "-w", help="Without it: whoever watches the camera.")]
-_SHOWN = 20
 
 
 @send.command("snapshot")
@@ -123,19 +125,30 @@ def ingest_video(
 
 @app.command("import")
 def import_data(
-    kind: Annotated[Format, typer.Argument(metavar="yolo|voc|coco|csv")],
-    path: Annotated[Path, typer.Argument(help="The folder of the data set (or a COCO JSON file).")],
+    kind: Annotated[AnyFormat, typer.Argument(metavar="yolo|voc|coco|csv|segments|pskus|mstcn")],
+    path: Annotated[
+        Path, typer.Argument(help="The folder of the data set (or a COCO JSON file, a table of segments).")
+    ],
     workflow: Annotated[str, typer.Option("--workflow", "-w")],
     camera: Annotated[str | None, typer.Option("--camera", "-c", help="Name of the camera(s) it counts as.")] = None,
     cameras: Annotated[int, typer.Option(min=1, max=1000, help="Spread it over so many cameras.")] = 1,
     mapping: Annotated[list[str] | None, typer.Option("--map", help="LABEL THERE=LABEL HERE; LABEL= omits it.")] = None,
+    annotator: Annotated[
+        str | None, typer.Option(help="Whose segments of clips to take; without it what most annotators say.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Send an annotated data set as snapshots; what was made from one picture never crosses splits."""
+    """Send an annotated data set as snapshots or clips; what was made from one picture or recording never crosses splits."""
     try:
         rules = parse_mapping(mapping or [])
         names = camera_names(path, camera=camera, count=cameras)
-        plan = Plan(path.resolve(), workflow, workflow_named(workflow).class_names, rules, names)
+        known = workflow_named(workflow)
+        check_task(kind, known)
+        plan = Plan(path.resolve(), workflow, known.given_labels, rules, names)
+        if kind == "segments" or kind == "pskus" or kind == "mstcn":
+            clips = read_and_prepare(kind, plan, annotator=annotator)
+            tell_clips(clips, _send(clips.clips, total=len(clips.clips)), as_json=as_json)
+            return
         prepared = _prepared(kind, plan)
     except (ValueError, OSError) as error:
         fail(str(error), as_json=as_json)
@@ -167,7 +180,7 @@ def _send(snapshots: Any, *, total: int | None) -> Sent:
 def _tell(sent: Sent, *, as_json: bool, more: dict[str, object]) -> None:
     values = {"sent": len(sent.snapshot_ids), "refused": sent.refused, "snapshot_ids": sent.snapshot_ids} | more
     answer(values, as_json=as_json, text=f"{len(sent.snapshot_ids)} snapshots sent, {len(sent.refused)} refused")
-    _list("refused", sent.refused)
+    list_reasons("refused", sent.refused)
     if not sent.snapshot_ids:
         raise typer.Exit(1)
 
@@ -188,15 +201,8 @@ def _tell_import(found: Import, sent: Sent, *, as_json: bool) -> None:
         f"{len(found.skipped)} files skipped, {len(sent.refused)} refused, {len(found.problems)} with problems"
     )
     answer(values, as_json=as_json, text=text)
-    _list("skipped", found.skipped)
-    _list("refused", sent.refused)
-    _list("problem", {name: "; ".join(problems) for name, problems in found.problems.items()})
+    list_reasons("skipped", found.skipped)
+    list_reasons("refused", sent.refused)
+    list_reasons("problem", {name: "; ".join(problems) for name, problems in found.problems.items()})
     if not sent.snapshot_ids:
         raise typer.Exit(1)
-
-
-def _list(what: str, reasons: Any) -> None:
-    for name, reason in list(reasons.items())[:_SHOWN]:
-        errors.print(printable(f"{what}: {name}: {reason}"), markup=False)
-    if len(reasons) > _SHOWN:
-        errors.print(f"{what}: and {len(reasons) - _SHOWN} more (--json lists all)", markup=False)
