@@ -107,14 +107,26 @@ def read_mstcn_clips(folder: Path, rates: Rates) -> list[FoundClip]:
 
 
 def _joined(videos: Videos, entries: Iterable[LabelledSegments]) -> list[FoundClip]:
-    """One clip for each name, with all that is said of it."""
-    by_clip: dict[str, list[LabelledSegments]] = {}
+    """One clip for each video, with all that is said of it, by whatever names; one for each name without a video."""
+    by_clip: dict[Path | str, list[LabelledSegments]] = {}
     for entry in entries:
-        by_clip.setdefault(entry.clip, []).append(entry)
-    return [_found(videos, name, said) for name, said in by_clip.items()]
+        by_clip.setdefault(_or_none(videos, entry.clip) or entry.clip, []).append(entry)
+    return [_found(videos, _by_annotator(said)) for said in by_clip.values()]
 
 
-def _found(videos: Videos, name: str, said: Sequence[LabelledSegments]) -> FoundClip:
+def _by_annotator(said: Sequence[LabelledSegments]) -> list[LabelledSegments]:
+    """One entry for each annotator, also of one who calls the clip by several names."""
+    joined: dict[str, LabelledSegments] = {}
+    for entry in said:
+        known = joined.get(entry.annotator, replace(entry, segments=(), problems=()))
+        segments = sorted((*known.segments, *entry.segments), key=lambda each: each.start)
+        problems = (*known.problems, *entry.problems)
+        joined[entry.annotator] = replace(known, segments=tuple(segments), problems=problems)
+    return list(joined.values())
+
+
+def _found(videos: Videos, said: Sequence[LabelledSegments]) -> FoundClip:
+    name = said[0].clip
     problems = tuple(problem for entry in said for problem in entry.problems)
     try:
         return FoundClip(name, videos.find(name), tuple(said), problems)
