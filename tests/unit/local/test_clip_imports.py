@@ -3,11 +3,15 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from libs.common.workflows import Workflow, load_workflow
@@ -20,6 +24,7 @@ from libs.local.imports import Plan, UnknownLabels
 from libs.vision.formats.clip_folders import ClipItem, write_clip_table
 from libs.vision.formats.clip_reading import FoundClip, read_mstcn_clips, read_pskus_clips, read_table_clips
 from libs.vision.formats.items import FormatError
+from libs.vision.formats.segment_files import BACKGROUND
 from libs.vision.segments import TimedSegment
 from tests.support.clips import sink, write_clip
 
@@ -76,6 +81,24 @@ def test_what_was_exported_is_imported_as_it_was(tmp_path: Path) -> None:
     assert [each.load() for each in found.clips] == [b"a", b"b", b"c"]
     assert {each.kind for each in found.clips} == {"clip"}
     assert (found.unlabelled, found.segments_per_label, found.agreements) == (1, {"拇指": 1, "掌心对掌心": 1}, None)
+
+
+times = st.lists(st.integers(0, 600_000), min_size=2, max_size=12, unique=True).map(sorted)
+names = st.text(st.characters(blacklist_categories=["C", "Z"]), min_size=1, max_size=12) | st.sampled_from(
+    ["掌心对掌心", '指背, 对"掌心"', "拇指;左"]
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(times, st.data())
+def test_any_steps_and_milliseconds_come_back(tmp_path: Path, milliseconds: list[int], draw: st.DataObject) -> None:
+    known = names.filter(lambda name: name != BACKGROUND)
+    said = tuple(TimedSegment(draw.draw(known), a / 1000, b / 1000) for a, b in pairwise(milliseconds))
+    with TemporaryDirectory(dir=tmp_path) as folder:
+        out = Path(folder) / "out"
+        write_clip_table([ClipItem("a.mp4", b"a", 600.0, 25.0, said, "val", "g")], out)
+        ready = prepare_clips(read_clips("segments", out), plan(out, *{each.step for each in said}))
+    assert sent(ready.clips[0].facts["segments"]) == [(each.step, each.start, each.end) for each in said]
 
 
 def test_a_table_names_videos_in_any_of_the_usual_ways(tmp_path: Path) -> None:
