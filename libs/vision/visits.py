@@ -11,7 +11,7 @@ from libs.vision.presence import Visit, VisitRules, Zone, presence, visits_of, z
 from libs.vision.quality import Image
 from libs.vision.video import Picture
 
-__all__ = ["Visit", "VisitRules", "Written", "Zone", "cut", "find_visits"]
+__all__ = ["Visit", "VisitRules", "Written", "Zone", "cut", "find_visits", "looks"]
 
 _VIEW_SIDE = 96
 
@@ -30,9 +30,21 @@ def find_visits(
     UnreadableVideo, and ValueError for a zone that is none.
     """
     rules = rules or VisitRules()
+    return visits_of(looks(path, zone=zone, rules=rules, on_damage=on_damage, maximum_pixels=maximum_pixels), rules)
+
+
+def looks(
+    path: Path | str,
+    *,
+    zone: Zone | None,
+    rules: VisitRules,
+    on_damage: Callable[[str], None] | None = None,
+    maximum_pixels: int = MAXIMUM_PIXELS,
+) -> Iterator[tuple[float, bool]]:
+    """What `find_visits` decides from: moments (seconds) with whether somebody is in the zone. Raises as it does."""
     zone_mask(zone, (_VIEW_SIDE, _VIEW_SIDE))  # a wrong zone is told before an hour of decoding
     found = clip_pictures(path, on_damage=on_damage, maximum_pixels=maximum_pixels)
-    return visits_of(presence(_views(found, rules.look_every_seconds), rules, zone=zone), rules)
+    yield from presence(_views(found, rules.look_every_seconds), rules, zone=zone)
 
 
 def _views(found: Iterator[Picture], every: float) -> Iterator[tuple[float, Image]]:
