@@ -52,13 +52,17 @@ def clip_of_file(
     """
     facts: dict[str, JsonValue] = {"captured_at": taken_at(path)} | camera.facts()
     if labels is not None:
-        facts["segments"] = [
-            {"step": each.step, "start_seconds": each.start, "end_seconds": each.end}
-            for each in _one_clip(labels).segments
-        ]
+        facts["segments"] = segments_of_table(labels)
     known = {"source_group": recording, "subject_id": person}
     facts |= {name: value for name, value in known.items() if value}
     return Outgoing(spoken(Path(path.name)), path.read_bytes, facts, kind="clip")
+
+
+def segments_of_table(table: Path) -> list[JsonValue]:
+    """The steps of one clip, from a table of start, stop and label. Raises FormatError, BadSidecar."""
+    return [
+        {"step": each.step, "start_seconds": each.start, "end_seconds": each.end} for each in _one_clip(table).segments
+    ]
 
 
 def _one_clip(table: Path) -> LabelledSegments:
