@@ -78,7 +78,7 @@ def _submit(
 
 def _confirmed(sample: dict[str, Any]) -> dict[str, object]:
     """What stands, else what a model suggests, as a person says it: without confidences."""
-    if sample["kind"] == "clip":
+    if sample.get("kind") == "clip":
         shown = sample["segments"] or sample["suggested_segments"]
         return {"segments": [{name: each[name] for name in ("step", "start_seconds", "end_seconds")} for each in shown]}
     shown = sample["annotations"] or sample["suggestions"]
