@@ -88,6 +88,11 @@ def segment_facts(segments: Iterable[TimedSegment]) -> list[JsonValue]:
     return [{"step": each.step, "start_seconds": each.start, "end_seconds": each.end} for each in segments]
 
 
+def segments_of_table(table: Path) -> list[JsonValue]:
+    """The steps of one clip, from a table of start, stop and label. Raises FormatError, BadSidecar."""
+    return segment_facts(_one_clip(table).segments)
+
+
 def _one_clip(table: Path) -> LabelledSegments:
     return _one_opinion(table, read_segment_table(table.parent, table.name)) or LabelledSegments("", "", ())
 
