@@ -14,7 +14,7 @@ install: .venv/.synced
 
 .venv/.synced: pyproject.toml uv.lock $(wildcard libs/*/pyproject.toml services/*/pyproject.toml)
 	@command -v uv >/dev/null || { echo "fetching uv ..."; python3 -m venv .tools && .tools/bin/pip -q install "uv>=0.9"; }
-	uv sync --frozen --compile-bytecode --extra ultralytics
+	uv sync --frozen --compile-bytecode --extra ultralytics --extra temporal
 	@touch $@
 
 demo: install      ## the whole loop on this machine: cameras, review, training, registry; leaves the system running

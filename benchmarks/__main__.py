@@ -15,11 +15,12 @@ from time import perf_counter
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import bus, cleaning, dataset_build, exporting, search, training, vision, whole
+from benchmarks import bus, cleaning, dataset_build, exporting, features, gestures, search, training, vision, whole
 from benchmarks.rows import Row
 
 PARTS: dict[str, Callable[[], list[Row]]] = {
     "vision": vision.rows,
+    "features": features.rows,
     "bus": lambda: asyncio.run(bus.run()),
     "cleaning": lambda: asyncio.run(cleaning.run()),
     "search": lambda: asyncio.run(search.run()),
@@ -27,6 +28,7 @@ PARTS: dict[str, Callable[[], list[Row]]] = {
     "export": lambda: asyncio.run(exporting.run()),
     "whole": whole.run,
     "training": training.run,
+    "gestures": gestures.run,
 }
 
 

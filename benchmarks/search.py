@@ -1,8 +1,10 @@
 """How long the cleaner's search for near-duplicates takes among 1,000,000 samples."""
 
+import asyncio
 import time
 from uuid import uuid4
 
+import asyncpg
 import numpy as np
 
 from benchmarks.rows import Row, limit, quantile
@@ -10,7 +12,7 @@ from libs.common.postgres import migrate, open_pool
 from libs.common.testing import NOON, media
 from libs.local.stack import LocalStack
 from services.cleaner.domain.samples import Sample
-from services.cleaner.store import CleanerStore
+from services.cleaner.store.samples import CleanerStore
 
 SEARCHES = 200
 DISTANCE = 10
@@ -36,7 +38,7 @@ async def run(count: int = 1_000_000) -> list[Row]:
             async with pool.acquire() as connection:
                 await connection.execute(FILL.strip().rstrip(";"), count, timeout=600)
                 await connection.execute(SAMPLES, count, timeout=1200)
-                await connection.execute("vacuum analyze sample", timeout=600)  # as autovacuum does after so many rows
+                await _vacuum(stack.postgres_dsn)
                 dice = np.random.default_rng(0)
                 taken = list[float]()
                 for look in dice.integers(-(2**63), 2**63 - 1, SEARCHES, dtype=np.int64):
@@ -46,6 +48,23 @@ async def run(count: int = 1_000_000) -> list[Row]:
         finally:
             await pool.close()
     return [limit(f"near-duplicate search in {count:,} looks, p50", quantile(taken, 0.5) * 1000, "ms", 10.0)]
+
+
+async def _vacuum(dsn: str) -> None:
+    """As autovacuum does after so many rows, and as their owner: the service's own role may not, and is told so by nobody.
+
+    An index answers alone only for pages known to be visible to all, which they are once no older transaction is left.
+    """
+    owner = await asyncpg.connect(dsn)
+    try:
+        async with asyncio.timeout(120):
+            while not await owner.fetchval(
+                "select relallvisible > 0 from pg_class where oid = 'cleaner.sample'::regclass"
+            ):
+                await owner.execute("vacuum analyze cleaner.sample", timeout=600)
+                await asyncio.sleep(1)
+    finally:
+        await owner.close()
 
 
 def _sample(look: int) -> Sample:

@@ -1,7 +1,8 @@
 # syntax=docker/dockerfile:1.10
 # One recipe for every service, from the repository's root:
 #   docker build -f deploy/service.Dockerfile --build-arg SERVICE=cleaner -t camloop-cleaner .
-# EXTRA=ultralytics adds the training back-end (AGPL-3.0) to the trainer. Behind a slow line: REGISTRY and UV_REGISTRY name
+# EXTRA=all adds every training back-end to the trainer (one is AGPL-3.0; EXTRA=temporal leaves it out), EXTRA=hands the hand
+# keypoints to the evaluator. Behind a slow line: REGISTRY and UV_REGISTRY name
 # mirrors of the images, PACKAGE_INDEX one of the Python packages (their digests are checked against uv.lock all the same),
 # TORCH_INDEX an index with PyTorch for the CPU only, which spares 2 GB.
 ARG REGISTRY=docker.io

@@ -54,6 +54,20 @@ async def run_in_child(function: Callable[P, R], *args: P.args, **kwargs: P.kwar
     return outcome
 
 
+async def run_within(limits: Limits, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """`run_in_child` for native code that meets strangers' bytes. Raises `ChildTooSlow` when it takes longer than allowed."""
+    try:
+        async with asyncio.timeout(limits.seconds):
+            return await run_in_child(_limited, limits.memory_bytes, function, args, kwargs)
+    except TimeoutError as error:
+        raise ChildTooSlow(f"No answer within {limits.seconds:g} s") from error
+
+
+def _limited(memory_bytes: int, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    limit_memory(memory_bytes)
+    return function(*args, **kwargs)
+
+
 def stream_from_child(limits: Limits, function: Callable[..., Iterator[R]], *args: object) -> Iterator[R]:
     """What a module-level generator function yields in a fresh process, one by one (blocking).
 

@@ -66,6 +66,20 @@ Annotations = Annotated[tuple[Annotation, ...], Field(max_length=MAXIMUM_BOXES)]
 Detections = Annotated[tuple[Detection, ...], Field(max_length=MAXIMUM_BOXES)]
 
 
+class Segment(Body):
+    """A step of a clip from `start_seconds` to `end_seconds`; `confidence` when a model says so."""
+
+    step: Annotated[str, Field(min_length=1)]
+    start_seconds: float
+    end_seconds: float
+    confidence: Annotated[float, Field(ge=0, le=1)] | None = None
+
+
+MAXIMUM_SEGMENTS = 2000
+"""Of one clip: a wash has some ten; more is a model that flickers."""
+Segments = Annotated[tuple[Segment, ...], Field(max_length=MAXIMUM_SEGMENTS)]
+
+
 class ModelRef(Body):
     """A model version."""
 
@@ -144,6 +158,23 @@ class SnapshotCaptured(Event):
     source_group: str | None = None
 
 
+class ClipCaptured(Event):
+    """A camera took a clip, of one visit if need be. `source_group`: the recording it was cut from; the clips of one
+    recording never cross splits. `subject_id`: who is seen, where it is known.
+    """
+
+    topic: ClassVar[str] = "clip.captured"
+    key_field: ClassVar[str] = "camera_id"
+    clip_id: ExternalId
+    camera_id: ExternalId
+    captured_at: AwareDatetime
+    workflow: Name
+    video: Media
+    segments: Segments | None = None
+    subject_id: ExternalId | None = None
+    source_group: str | None = None
+
+
 class SampleApproved(Event):
     """A sample may be learned from. `near_duplicates`: approved samples it resembles, whose leakage groups it joins."""
 
@@ -161,6 +192,9 @@ class SampleApproved(Event):
     leakage_group: str
     near_duplicates: tuple[UUID, ...] = ()
     snapshot_id: str | None = None
+    segments: tuple[Segment, ...] = ()
+    clip_id: str | None = None
+    subject_id: str | None = None
 
 
 class SampleRejected(Event):
@@ -177,10 +211,14 @@ class SampleRejected(Event):
     snapshot_id: str | None = None
     detail: str | None = None
     annotation_revision: int = 0
+    clip_id: str | None = None
 
 
 class SampleQueuedForReview(Event):
-    """A person has to look. `annotation_revision` is what a review must be based on."""
+    """A person has to look. `annotation_revision` is what a review must be based on.
+
+    Of a clip: `segments` as they stand, what a model suggests, a `strip` of thumbnails, a `preview` every browser plays.
+    """
 
     topic: ClassVar[str] = "sample.queued_for_review"
     key_field: ClassVar[str] = "sample_id"
@@ -196,6 +234,12 @@ class SampleQueuedForReview(Event):
     camera_id: str
     captured_at: AwareDatetime
     snapshot_id: str | None = None
+    segments: tuple[Segment, ...] = ()
+    suggested_segments: tuple[Segment, ...] = ()
+    suggested_by: ModelRef | None = None
+    clip_id: str | None = None
+    strip: Media | None = None
+    preview: Media | None = None
 
 
 class ReviewSubmitted(Event):
@@ -206,6 +250,7 @@ class ReviewSubmitted(Event):
     sample_id: UUID
     decision: Literal["approve", "reject", "skip"]
     annotations: Annotations = ()
+    segments: Segments = ()
     based_on_revision: int
     reviewer: str
     comment: str | None = None
@@ -226,7 +271,10 @@ class DatasetBuildRequested(Event):
 
 
 class DatasetBuilt(Event):
-    """A dataset version stands: immutable, or the last one again (`reused`) because nothing changed."""
+    """A dataset version stands: immutable, or the last one again (`reused`) because nothing changed.
+
+    Of clips, `boxes_per_class` counts the segments of each step, and `seconds_per_step` says how long they are together.
+    """
 
     topic: ClassVar[str] = "dataset.built"
     key_field: ClassVar[str] = "dataset_version_id"
@@ -245,6 +293,7 @@ class DatasetBuilt(Event):
     removed: int = 0
     changed: int = 0
     left_out: dict[str, int] = Field(default_factory=dict)
+    seconds_per_step: dict[str, float] = Field(default_factory=dict)
 
 
 class DatasetBuildFailed(Event):
@@ -415,6 +464,41 @@ class EvaluationFailed(Event):
     reason: str
 
 
+# --- washes ---------------------------------------------------------------------------------------------------------
+
+
+class WashReason(Body):
+    """Why a wash is not compliant, or cannot be judged. `other`: the step it should have come after."""
+
+    code: str
+    step: str | None = None
+    other: str | None = None
+    seconds: float | None = None
+    needed: float | None = None
+    words: dict[str, str] = Field(default_factory=dict)
+
+
+class WashJudged(Event):
+    """The champion watched a camera's clip: the steps it saw, for how long, and whether that is the whole procedure."""
+
+    topic: ClassVar[str] = "wash.judged"
+    key_field: ClassVar[str] = "camera_id"
+    clip_id: ExternalId
+    camera_id: str
+    captured_at: AwareDatetime
+    workflow: Name
+    model: ModelRef
+    segments: Segments
+    seconds: dict[str, float]
+    total_seconds: float
+    verdict: Literal["compliant", "non_compliant", "undetermined"]
+    missing_steps: tuple[str, ...]
+    reasons: tuple[WashReason, ...]
+    visible_share: float | None = None
+    proof: Media
+    measured_error: Metrics = Field(default_factory=dict)
+
+
 # --- model versions --------------------------------------------------------------------------------------------------
 
 
@@ -476,6 +560,7 @@ class ModelPromoted(Event):
     reason: str
     workflow: Name
     artifacts: tuple[Artifact, ...] = ()
+    metrics: Metrics = Field(default_factory=dict)
 
 
 class ModelRolledBack(Event):
@@ -491,6 +576,7 @@ class ModelRolledBack(Event):
     reason: str
     workflow: Name
     artifacts: tuple[Artifact, ...] = ()
+    metrics: Metrics = Field(default_factory=dict)
 
 
 class PromotionRejected(Event):

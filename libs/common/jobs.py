@@ -3,6 +3,7 @@
 The clock is the database's. A worker that lost its lease finds zero rows to update, and its result is discarded.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, cast
@@ -17,6 +18,7 @@ CLAIM = """
     update job set state = 'running', attempt = attempt + 1, lease_token = $2, lease_owner = $3, lease_until = now() + $4,
         reason = 'running on ' || $3
     where id = (select id from job where kind = $1 and run_after <= now() and attempt < max_attempts
+                and (spec ->> 'needs' is null or $5::text[] is null or spec ->> 'needs' = any($5))
                 and (state = 'queued' or (state = 'running' and lease_until < now()))
                 order by priority desc, run_after, created_at limit 1 for update skip locked)
     returning id, kind, spec, attempt, max_attempts, checkpoint_uri, lease_token
@@ -129,9 +131,14 @@ class Jobs:
     owner: str
     lease: timedelta = timedelta(seconds=60)
 
-    async def claim(self, kind: str) -> Lease | None:
-        """Take the next job of `kind`: the most urgent queued one, or one whose worker went silent."""
-        row = await self.pool.fetchrow(CLAIM, kind, uuid4(), self.owner, self.lease)
+    async def claim(self, kind: str, offers: Sequence[str] | None = None) -> Lease | None:
+        """Take the next job of `kind`: the most urgent queued one, or one whose worker went silent.
+
+        A job whose spec says what it `needs` of its worker is only taken by one that offers it; None offers everything.
+        """
+        row = await self.pool.fetchrow(
+            CLAIM, kind, uuid4(), self.owner, self.lease, None if offers is None else list(offers)
+        )
         return None if row is None else _lease(row)
 
     async def heartbeat(

@@ -15,7 +15,7 @@ from pydantic import AwareDatetime, ValidationError
 from pydantic_core import to_json as encode_json
 
 from libs.common.errors import Permanent
-from libs.common.events import Annotation, Body, Media, to_json
+from libs.common.events import Annotation, Body, Media, Segment, to_json
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -28,7 +28,8 @@ ID_PLACE = slice(len('{"sample_id":"'), len('{"sample_id":"') + 36)
 
 
 class SampleLine(Body):
-    """What a manifest says of a sample before the sample has a place."""
+    """What a manifest says of a sample before the sample has a place. Only clips have `segments`, and a `subject_id` where it is
+    known who is seen."""
 
     sample_id: UUID
     kind: Literal["image", "clip"]
@@ -36,6 +37,8 @@ class SampleLine(Body):
     camera_id: str
     captured_at: AwareDatetime
     annotations: tuple[Annotation, ...] = ()
+    segments: tuple[Segment, ...] | None = None
+    subject_id: str | None = None
     annotation_revision: int
     annotated_by: str
 

@@ -39,6 +39,7 @@ OnFailed = Callable[[Connection, dict[str, Any], int, str], Awaitable[None]]
 class JobRunner:
     """Works on jobs of one kind, one at a time. `work` finishes the job itself, in the transaction that announces it.
 
+    `offers`: what jobs may need of this worker; None: everything.
     `on_failed(connection, spec, attempt, reason)` announces a job that failed for good, in the same transaction.
     """
 
@@ -49,6 +50,7 @@ class JobRunner:
     poll_seconds: float = POLL_SECONDS
     retry_seconds: float = 5.0
     wake: asyncio.Event = field(default_factory=asyncio.Event)
+    offers: tuple[str, ...] | None = None
 
     async def run(self) -> None:
         """Claim and work for ever; a database that is away for a while is waited for."""
@@ -62,7 +64,7 @@ class JobRunner:
 
     async def run_one(self) -> bool:
         """Claim a job and work on it; False if there was none."""
-        lease = await self.jobs.claim(self.kind)
+        lease = await self.jobs.claim(self.kind, self.offers)
         if lease is None:
             return False
         with (

@@ -5,33 +5,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from libs.common.errors import Permanent
 from libs.common.events import Name
-
-Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class Part(BaseModel):
-    """A part of the file: a misspelt key is an error, not a silent default."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Title(Part):
-    """Words people see, in both languages."""
-
-    en: str
-    zh: str
-
-
-class ClassRule(Part):
-    """A class a detector tells apart. `id` is its index, for ever."""
-
-    id: Annotated[int, Field(ge=0)]
-    name: Annotated[str, Field(min_length=1, max_length=64)]
-    title: Title
+from libs.common.procedure_rules import ClassRule, Part, ProcedureRules, Share, Title
 
 
 class ViolationType(Part):
@@ -50,6 +28,14 @@ class ApprovalRules(Part):
     spot_check_share: Share = 0.05
 
 
+class ClipRules(Part):
+    """When a clip is unusable: too short or too long to be one wash, or standing still. Seconds, and shares of 0..1."""
+
+    minimum_seconds: Annotated[float, Field(ge=0)] = 3.0
+    maximum_seconds: Annotated[float, Field(gt=0)] = 600.0
+    maximum_frozen_share: Share = 0.5
+
+
 class CleaningRules(Part):
     """When a snapshot is unusable, and which usable ones a person sees. Units are those of `libs.vision.quality`."""
 
@@ -62,6 +48,7 @@ class CleaningRules(Part):
     near_duplicate_distance: Annotated[int, Field(ge=0, le=64)] = 10
     approve: ApprovalRules = ApprovalRules()
     review_share: Share = 1.0
+    clips: ClipRules = ClipRules()
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -119,13 +106,18 @@ class GateRules(Part):
 
 
 class Workflow(Part):
-    """One workflow. `cameras`: patterns of the cameras whose unlabelled snapshots belong to it."""
+    """One workflow. `cameras`: patterns of the cameras whose unlabelled snapshots belong to it.
+
+    Its samples are snapshots in which `classes` are found (task detection), or clips that show the steps of a `procedure`
+    (task temporal).
+    """
 
     name: Name
     title: Title
-    task: Literal["detection"]
+    task: Literal["detection", "temporal"]
     cameras: tuple[str, ...] = ("*",)
-    classes: Annotated[tuple[ClassRule, ...], Field(min_length=1)]
+    classes: tuple[ClassRule, ...] = ()
+    procedure: ProcedureRules | None = None
     violation_types: tuple[ViolationType, ...] = ()
     cleaning: CleaningRules = CleaningRules()
     dataset: DatasetPolicy = DatasetPolicy()
@@ -135,10 +127,16 @@ class Workflow(Part):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if self.task == "detection" and (not self.classes or self.procedure):
+            raise ValueError("task detection needs `classes` and no `procedure`")
+        if self.task == "temporal" and (self.classes or self.procedure is None):
+            raise ValueError(
+                "task temporal needs a `procedure` and no `classes`: its steps are what a model tells apart"
+            )
         ids = [rule.id for rule in self.classes]
         if ids != list(range(len(ids))):
             raise ValueError(f"class ids must be 0, 1, 2 ... in order, not {ids}")
-        if len(set(self.class_names)) != len(ids):
+        if len(set(self.class_names)) != len(self.class_names):
             raise ValueError("class names must differ")
         unknown = {i for violation in self.violation_types for i in violation.class_ids} - set(ids)
         if unknown:
@@ -149,9 +147,19 @@ class Workflow(Part):
         return self
 
     @property
+    def all_classes(self) -> tuple[ClassRule, ...]:
+        """What its models tell apart, in the order of their ids: the classes, or the background and the procedure's steps."""
+        return self.procedure.classes() if self.procedure else self.classes
+
+    @property
     def class_names(self) -> tuple[str, ...]:
         """Class names in the order of their ids."""
-        return tuple(rule.name for rule in self.classes)
+        return tuple(rule.name for rule in self.all_classes)
+
+    @property
+    def given_labels(self) -> tuple[str, ...]:
+        """The labels a person gives: all class names but the background, which is where nothing is marked."""
+        return self.class_names[1:] if self.procedure else self.class_names
 
     @property
     def model_name(self) -> str:
@@ -159,8 +167,8 @@ class Workflow(Part):
         return self.name
 
     def watches(self, camera_id: str) -> bool:
-        """Does a snapshot of this camera that names no workflow belong here?"""
-        return any(fnmatchcase(camera_id, pattern) for pattern in self.cameras)
+        """Does a snapshot of this camera that names no workflow belong here? Clips always name theirs."""
+        return self.task == "detection" and any(fnmatchcase(camera_id, pattern) for pattern in self.cameras)
 
 
 def parse_workflow(definition: Any, *, origin: str) -> Workflow:

@@ -6,7 +6,7 @@ from typing import Any, cast
 from libs.local.output import pairs
 
 _SHOWN = ("version", "attempt", "metrics", "counts", "boxes_per_class", "splits", "hyperparameters", "measures",
-          "duplicate_of", "annotation_revision", "licence", "waits_for", "hint")  # fmt: skip
+          "duplicate_of", "annotation_revision", "licence", "waits_for", "hint", "missing_steps", "total_seconds")  # fmt: skip
 _FIRST = 5
 
 

@@ -28,7 +28,6 @@ from libs.local.state import read_state
 
 State = Literal["ok", "note", "missing"]
 _GIB = 1 << 30
-_SYNC = "uv sync --extra ultralytics"
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ def all_checks(settings: LocalSettings) -> Iterator[Check]:
     yield memory()
     yield from parts(settings)
     yield opencv()
-    yield trainer()
+    yield from trainers()
     yield gpu()
     yield from workflow_files(settings.workflows_folder)
     yield secrets(settings)
@@ -157,14 +156,18 @@ def opencv() -> Check:
                  f"uv pip uninstall {others} && uv sync --reinstall-package opencv-python-headless")  # fmt: skip
 
 
-def trainer() -> Check:
-    """The training back-end is an extra."""
-    lacking = [name for name in ("torch", "ultralytics") if find_spec(name) is None]
+def trainers() -> Iterator[Check]:
+    """The training back-ends are extras."""
+    yield _trainer("training of detectors", ("torch", "ultralytics"), "AGPL-3.0", "ultralytics")
+    yield _trainer("training on clips", ("torch", "sklearn", "mediapipe"), "permissive", "temporal")
+
+
+def _trainer(name: str, modules: tuple[str, ...], licence: str, extra: str) -> Check:
+    lacking = [module for module in modules if find_spec(module) is None]
     if not lacking:
-        versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("torch", "ultralytics"))
-        return Check("training", "ok", versions)
-    detail = f"{' and '.join(lacking)} not installed (AGPL-3.0): all but training runs"
-    return Check("training", "note", detail, _SYNC)
+        return Check(name, "ok", f"{' and '.join(modules)} installed")
+    detail = f"{' and '.join(lacking)} not installed ({licence}): such runs wait"
+    return Check(name, "note", detail, f"uv sync --extra {extra}")
 
 
 def gpu() -> Check:

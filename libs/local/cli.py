@@ -19,12 +19,26 @@ from libs.local.commands import (
     reviewing,
     system,
     training,
+    washing,
 )
 from libs.local.output import errors
 
 app = typer.Typer(name="camloop", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   help="Closes the loop between a plant's cameras and the models that watch them.")  # fmt: skip
-for commands in (system, doctor, demo, cameras, data, reviewing, datasets, training, models, looking, deadletters):
+for commands in (
+    system,
+    doctor,
+    demo,
+    cameras,
+    data,
+    reviewing,
+    datasets,
+    training,
+    models,
+    looking,
+    washing,
+    deadletters,
+):
     app.add_typer(commands.app)
 
 

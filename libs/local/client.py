@@ -72,15 +72,23 @@ class Client:
         """POST a JSON body."""
         return self.request("POST", path, json=body if body is not None else {})
 
+    def file(self, path: str, **query: object) -> bytes:
+        """GET what is no JSON, as it comes."""
+        return self._answer("GET", path, params=_parameters(query)).content
+
     def request(self, method: str, path: str, **arguments: Any) -> Any:
         """Raises `NotRunning` without an answer, `Refused` with the problem's text."""
+        response = self._answer(method, path, **arguments)
+        return response.json() if response.content else None
+
+    def _answer(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         try:
             response = self.http.request(method, path, **arguments)
         except httpx.TransportError as error:
             raise NotRunning(f"No answer from {self.http.base_url}: {error}. Look: uv run camloop status") from error
         if response.is_error:
             raise refusal(response)
-        return response.json() if response.content else None
+        return response
 
     def events(self, path: str, **query: object) -> Iterator[dict[str, Any]]:
         """Server-sent events as plain values, until the caller stops or the service ends."""

@@ -69,7 +69,7 @@ def parse_mapping(pairs: Iterable[str]) -> dict[str, str]:
     for pair in pairs:
         source, equals, target = pair.partition("=")
         if not equals or not source.strip():
-            raise ValueError(f"--map {pair!r} is not SOURCE=TARGET (SOURCE= leaves the boxes of SOURCE out)")
+            raise ValueError(f"--map {pair!r} is not SOURCE=TARGET (SOURCE= leaves out what SOURCE marks)")
         mapping[source.strip()] = target.strip()
     return mapping
 
@@ -104,15 +104,19 @@ def _skipped(root: Path, images: Iterable[LabelledImage]) -> dict[str, str]:
 
 def check_labels(images: Iterable[LabelledImage], plan: Plan) -> None:
     """Raises `UnknownLabels` unless each label is a class of the workflow or mapped to one (or to nothing)."""
+    check_counted(Counter(each.label for image in images for each in image.annotations), plan, of="boxes")
+
+
+def check_counted(counts: Mapping[str, int], plan: Plan, *, of: str) -> None:
+    """`check_labels` of labels with how many boxes or segments carry them."""
     strangers = sorted({target for target in plan.mapping.values() if target} - set(plan.classes))
     if strangers:
         raise UnknownLabels(
             f"--map leads to {', '.join(strangers)}, but {plan.workflow} knows {', '.join(plan.classes)}"
         )
-    counts = Counter(each.label for image in images for each in image.annotations)
     unknown = [label for label in sorted(counts) if label not in plan.classes and label not in plan.mapping]
     if unknown:
-        listed = ", ".join(f"{label} ({counts[label]} boxes)" for label in unknown)
+        listed = ", ".join(f"{label} ({counts[label]} {of})" for label in unknown)
         raise UnknownLabels(
             f"Workflow {plan.workflow} does not know the labels {listed}. It knows: {', '.join(plan.classes)}. "
             f"Say what they are here: --map '{unknown[0]}={plan.classes[0]}', or leave them out: --map '{unknown[0]}='"
@@ -137,6 +141,11 @@ def source_group(root: Path, path: Path, groups: Mapping[str, str]) -> str:
     return f"{spoken(Path(root.name))}/{own}"
 
 
+def camera_of(group: str, cameras: Sequence[str]) -> str:
+    """The camera a group counts as: always the same one, whatever else is imported."""
+    return cameras[int.from_bytes(sha256(group.encode()).digest()[:8]) % len(cameras)]
+
+
 def _read_groups(table: Path) -> dict[str, str]:
     try:
         rows = list(csv.DictReader(read_text(table, at_most=LARGEST_TABLE).splitlines()))
@@ -151,7 +160,7 @@ def _read_groups(table: Path) -> dict[str, str]:
 def _outgoing(image: LabelledImage, plan: Plan, groups: Mapping[str, str]) -> Outgoing:
     root = plan.root.resolve() if plan.root.is_dir() else plan.root.resolve().parent
     group = source_group(root, image.path, groups)
-    camera = plan.cameras[int.from_bytes(sha256(group.encode()).digest()[:8]) % len(plan.cameras)]
+    camera = camera_of(group, plan.cameras)
     data = image.path.read_bytes()
     facts: dict[str, object] = {
         "snapshot_id": stable_snapshot_id(plan.workflow, camera, group, sha256(data).hexdigest()),

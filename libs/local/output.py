@@ -13,6 +13,7 @@ from rich.text import Text
 # Where nobody looks, a table is as wide as what is in it: ids must stay whole.
 screen = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 240)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
+_SHOWN = 20
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON, for programs.")]
 
 
@@ -41,6 +42,14 @@ def fail(what: str, *, as_json: bool = False, code: int = 1) -> NoReturn:
         sys.stdout.write(printable(json.dumps({"error": what}, ensure_ascii=False)) + "\n")
     errors.print(f"error: {printable(what)}", style="red", markup=False)
     raise typer.Exit(code)
+
+
+def list_reasons(what: str, reasons: Mapping[str, str]) -> None:
+    """Say on stderr why each of these was left out, or what is wrong with it; of many the first twenty."""
+    for name, reason in list(reasons.items())[:_SHOWN]:
+        errors.print(printable(f"{what}: {name}: {reason}"), markup=False)
+    if len(reasons) > _SHOWN:
+        errors.print(f"{what}: and {len(reasons) - _SHOWN} more (--json lists all)", markup=False)
 
 
 def printable(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Sends snapshots to ingest as cameras do: several at a time, again after trouble, and no refusal goes unnoticed."""
+"""Sends snapshots and clips to ingest as cameras do: several at a time, again after trouble, and no refusal goes unnoticed."""
 
 import json
 import time
@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 from uuid import NAMESPACE_URL, uuid5
 
 from pydantic import JsonValue
@@ -23,16 +23,17 @@ _BUSY = frozenset({429, 502, 503, 504})
 
 @dataclass(frozen=True)
 class Outgoing:
-    """A snapshot to send. `load` reads its bytes when its turn comes; `name` is what people call it."""
+    """A snapshot or clip to send. `load` reads its bytes when its turn comes; `name` is what people call it."""
 
     name: str
     load: Callable[[], bytes]
     facts: Mapping[str, JsonValue]
+    kind: Literal["snapshot", "clip"] = "snapshot"
 
 
 @dataclass
 class Sent:
-    """How it went: ids of snapshots that were taken, by name, and what was refused, with the reason."""
+    """How it went: ids of snapshots (or clips) that were taken, by name, and what was refused, with the reason."""
 
     snapshot_ids: dict[str, str] = field(default_factory=dict[str, str])
     refused: dict[str, str] = field(default_factory=dict[str, str])
@@ -43,13 +44,14 @@ def stable_snapshot_id(*facts: object) -> str:
     return str(uuid5(NAMESPACE_URL, " ".join(map(str, facts))))
 
 
-def send_snapshot(ingest: Client, outgoing: Outgoing) -> dict[str, Any]:
-    """Post one snapshot; ingest's answer. Raises `NotRunning` after the last attempt, `Refused`."""
+def send_one(ingest: Client, outgoing: Outgoing) -> dict[str, Any]:
+    """Post one snapshot or clip; ingest's answer. Raises `NotRunning` after the last attempt, `Refused`."""
     form = {"metadata": json.dumps(outgoing.facts)}
-    image = {"image": (outgoing.name, outgoing.load(), "application/octet-stream")}
+    part = "image" if outgoing.kind == "snapshot" else "video"
+    file = {part: (outgoing.name, outgoing.load(), "application/octet-stream")}
     for pause in (*_PAUSES_SECONDS, None):
         try:
-            return ingest.request("POST", "/v1/snapshots", files=image, data=form)
+            return ingest.request("POST", f"/v1/{outgoing.kind}s", files=file, data=form)
         except (NotRunning, Refused) as error:
             if pause is None or not _may_pass(error):
                 raise
@@ -66,7 +68,7 @@ def send_all(ingest: Client, snapshots: Iterable[Outgoing], *, on_each: Callable
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         try:
             for snapshot in snapshots:
-                waiting.append((snapshot, pool.submit(send_snapshot, ingest, snapshot)))
+                waiting.append((snapshot, pool.submit(send_one, ingest, snapshot)))
                 if len(waiting) >= 2 * _AT_ONCE:
                     _settle(*waiting.popleft(), sent, on_each)
             while waiting:
@@ -81,7 +83,7 @@ def _settle(
     snapshot: Outgoing, answer: "Future[dict[str, Any]]", sent: Sent, on_each: Callable[[str], None] | None
 ) -> None:
     try:
-        sent.snapshot_ids[snapshot.name] = str(answer.result()["snapshot_id"])
+        sent.snapshot_ids[snapshot.name] = str(answer.result()[f"{snapshot.kind}_id"])
     except Refused as error:
         if error.status not in _ITS_OWN_FAULT:
             raise

@@ -13,31 +13,15 @@ import cv2
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
-from onnxruntime.capi import onnxruntime_pybind11_state as onnx_errors  # pyright: ignore[reportAttributeAccessIssue] compiled
 
 from libs.vision.boxes import Detection, Letterbox, box_area, clip_box, letterbox_geometry
+from libs.vision.onnx_sessions import SignatureError, check_names, check_tensor, open_session
 from libs.vision.quality import Image
 
 PADDING = 114
-_INPUT, _OUTPUT = "images", "detections"
+_ABI, _INPUT, _OUTPUT = "detector/1", "images", "detections"
 
 SingleArray = NDArray[np.float32]
-
-# ONNX Runtime's errors have no common base below Exception.
-_LOAD_ERRORS = (
-    onnx_errors.Fail,
-    onnx_errors.InvalidArgument,
-    onnx_errors.InvalidGraph,
-    onnx_errors.InvalidProtobuf,
-    onnx_errors.NoModel,
-    onnx_errors.NoSuchFile,
-    onnx_errors.NotImplemented,
-    onnx_errors.RuntimeException,
-)
-
-
-class SignatureError(ValueError):
-    """The artifact can't be loaded, or has not the signature `detector/1`."""
 
 
 class Detector:
@@ -55,7 +39,7 @@ class Detector:
 
         Raises SignatureError where the file is no ONNX model or has another signature.
         """
-        self._session = _open_session(path, threads=threads, providers=providers)
+        self._session = open_session(path, threads=threads, providers=providers)
         self.width, self.height = check_signature(self._session)
         self.classes = tuple(classes)
 
@@ -102,45 +86,13 @@ def letterbox(image: Image, width: int, height: int) -> SingleArray:
 
 def check_signature(session: onnxruntime.InferenceSession) -> tuple[int, int]:
     """Width and height of the model's input. Raises SignatureError naming what differs from `detector/1`."""
-    inputs, outputs = session.get_inputs(), session.get_outputs()
-    if [each.name for each in inputs] != [_INPUT] or [each.name for each in outputs] != [_OUTPUT]:
-        names = f"{[each.name for each in inputs]} -> {[each.name for each in outputs]}"
-        raise SignatureError(f"detector/1 needs ['{_INPUT}'] -> ['{_OUTPUT}'], the model has {names}")
-    _check_tensor(inputs[0], (1, 3, None, None))
-    _check_tensor(outputs[0], (1, None, 6))
-    height, width = inputs[0].shape[2:]
+    check_names(session, _ABI, [_INPUT], [_OUTPUT])
+    check_tensor(session.get_inputs()[0], _ABI, (1, 3, None, None))
+    check_tensor(session.get_outputs()[0], _ABI, (1, None, 6))
+    height, width = session.get_inputs()[0].shape[2:]
     if not (isinstance(height, int) and isinstance(width, int)):
-        raise SignatureError(f"detector/1 needs a fixed input size, the model has {inputs[0].shape}: export it again")
+        raise SignatureError(f"{_ABI} needs a fixed input size, the model has {[1, 3, height, width]}: export it again")
     return width, height
-
-
-def _check_tensor(node: onnxruntime.NodeArg, shape: tuple[int | None, ...]) -> None:
-    fits = len(node.shape) == len(shape) and all(
-        wanted is None or wanted == given for wanted, given in zip(shape, node.shape, strict=True)
-    )
-    if node.type != "tensor(float)" or not fits:
-        wanted = ["any" if side is None else side for side in shape]
-        raise SignatureError(
-            f"detector/1 needs '{node.name}' as float32 {wanted}, the model has {node.type} {node.shape}"
-        )
-
-
-def _open_session(
-    path: Path | str | bytes, *, threads: int | None, providers: Sequence[str]
-) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    # Threads that spin while they wait take the other processes' cores on a small machine.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    if threads is not None:
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-    source = path if isinstance(path, bytes) else str(path)
-    try:
-        return onnxruntime.InferenceSession(source, options, providers=list(providers))
-    except _LOAD_ERRORS as error:
-        name = "The model" if isinstance(path, bytes) else f"The model {path}"
-        raise SignatureError(f"{name} can't be loaded as ONNX: {error}") from error
 
 
 def _threshold(minimum: float | Mapping[str, float], label: str) -> float:

@@ -5,6 +5,7 @@ apart best on little data (Madeo, Peres and Lima, "Gesture phase segmentation us
 with Applications 56, 2016): positions relative to the spine, velocity and acceleration, and their lengths.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,15 +71,38 @@ def relative(track: Track, origin: int, far_end: int) -> Track:
     The length is the median over the clip: a person does not grow, an estimate trembles. Where the origin is out of sight
     nothing is. Raises ValueError if the two were never seen together.
     """
-    both = track.visible[:, origin] & track.visible[:, far_end]
-    if not both.any():
+    lengths = lengths_between(track, origin, far_end)
+    if len(lengths) == 0:
         raise ValueError(f"points {origin} and {far_end} are never seen in one frame: there is no measure of size")
-    lengths = np.linalg.norm(track.points[both, far_end] - track.points[both, origin], axis=1)
     scale = float(np.median(lengths))
     if not scale > 0:
         raise ValueError(f"points {origin} and {far_end} lie on one another: there is no measure of size")
-    moved = (track.points - track.points[:, origin : origin + 1]) / scale
-    return Track(moved, track.visible & track.visible[:, origin : origin + 1], track.frames_per_second)
+    return placed(track, Track(track.points[:, [origin]], track.visible[:, [origin]], track.frames_per_second), scale)
+
+
+def lengths_between(track: Track, one: int, other: int) -> FloatArray:
+    """The lengths between two points in the frames that show both, float [frames <= T]."""
+    both = track.visible[:, one] & track.visible[:, other]
+    return np.linalg.norm(track.points[both, other] - track.points[both, one], axis=1)
+
+
+def placed(track: Track, origin: Track, scale: float) -> Track:
+    """Points relative to the one point of `origin` at the same moment, in lengths of `scale`; where it is out of sight
+    nothing is seen."""
+    moved = (track.points - origin.points) / scale
+    return Track(moved, track.visible & origin.visible, track.frames_per_second)
+
+
+def point(track: Track, numbers: Sequence[int]) -> Track:
+    """The mean of some points as a track of one; in sight where all of them are."""
+    members = list(numbers)
+    seen = np.all(track.visible[:, members], axis=1)[:, None]
+    return Track(track.points[:, members].mean(axis=1, keepdims=True), seen, track.frames_per_second)
+
+
+def chosen(track: Track, numbers: Sequence[int]) -> Track:
+    """Only the points of these numbers, in their order."""
+    return Track(track.points[:, list(numbers)], track.visible[:, list(numbers)], track.frames_per_second)
 
 
 def kinematics(track: Track, smoothing_frames: int = SMOOTHING_FRAMES) -> tuple[FloatArray, FloatArray]:
@@ -90,8 +114,8 @@ def kinematics(track: Track, smoothing_frames: int = SMOOTHING_FRAMES) -> tuple[
     frames, count, _ = track.points.shape
     if frames == 0:
         return np.zeros((0, count * (3 * track.points.shape[2] + 2))), np.zeros(0)
-    held = _held(track)
-    places = smooth(held.reshape(frames, -1), smoothing_frames).reshape(held.shape)
+    known = held(track)
+    places = smooth(known.reshape(frames, -1), smoothing_frames).reshape(known.shape)
     velocity = _slope(places) * track.frames_per_second
     acceleration = _slope(velocity) * track.frames_per_second / 10
     speeds = [np.linalg.norm(each, axis=2) for each in (velocity, acceleration)]
@@ -99,11 +123,17 @@ def kinematics(track: Track, smoothing_frames: int = SMOOTHING_FRAMES) -> tuple[
     return np.concatenate(flat, axis=1), track.visible.mean(axis=1)
 
 
+def kinematics_names(points: Sequence[str], axes: Sequence[str] = ("x", "y")) -> tuple[str, ...]:
+    """The names of the columns of `kinematics`, in their order."""
+    per_axis = [f"{point}.{measure}{axis}" for measure in ("", "v", "a") for point in points for axis in axes]
+    return (*per_axis, *(f"{point}.{measure}" for measure in ("speed", "acceleration") for point in points))
+
+
 def _slope(values: FloatArray) -> FloatArray:
     return np.gradient(values, axis=0) if len(values) > 1 else np.zeros_like(values)
 
 
-def _held(track: Track) -> FloatArray:
+def held(track: Track) -> FloatArray:
     """Every invisible point where it was last seen; before its first sight where it is seen first; at the origin if never."""
     points = np.where(track.visible[:, :, None], track.points, 0.0)
     for number in range(points.shape[1]):

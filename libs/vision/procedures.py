@@ -7,7 +7,7 @@ Times per step are no standard of anybody: they are configuration. The whole of 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, Protocol
 
 from libs.vision.segments import TimedSegment
 
@@ -80,6 +80,57 @@ class Procedure:
         doubled = sorted({label for label in shown if shown.count(label) > 1})
         if doubled:
             raise ValueError(f"labels that show more than one step: {', '.join(doubled)}")
+
+
+class StepRules(Protocol):
+    """A step as a workflow file states it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def titles(self) -> Mapping[Language, str]: ...
+    @property
+    def required(self) -> bool: ...
+    @property
+    def minimum_seconds(self) -> float: ...
+    @property
+    def order(self) -> int | None: ...
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+    @property
+    def each_side(self) -> bool: ...
+
+
+class ProcedureRules(Protocol):
+    """A procedure as a workflow file states it."""
+
+    @property
+    def steps(self) -> Sequence[StepRules]: ...
+    @property
+    def minimum_seconds(self) -> float: ...
+    @property
+    def ordered(self) -> bool: ...
+    @property
+    def repeats_allowed(self) -> bool: ...
+    @property
+    def minimum_visible(self) -> float: ...
+
+
+def procedure_of(rules: ProcedureRules) -> Procedure:
+    """The procedure that a workflow file asks for."""
+    steps = tuple(
+        ProcedureStep(
+            name=step.name,
+            titles=step.titles,
+            required=step.required,
+            minimum_seconds=step.minimum_seconds,
+            order=step.order,
+            labels=step.labels,
+            each_side=step.each_side,
+        )
+        for step in rules.steps
+    )
+    return Procedure(steps, rules.minimum_seconds, rules.ordered, rules.repeats_allowed, rules.minimum_visible)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,9 +240,15 @@ def _repeats(procedure: Procedure, washed: Sequence[TimedSegment]) -> list[Reaso
     return [Reason("repeated", step.name) for step in procedure.steps if step.name in again]
 
 
-def in_words(reason: Reason, procedure: Procedure, language: Language) -> str:
-    """The reason as a sentence part for people, in English or Chinese; steps by their titles."""
+def in_words(
+    reason: Reason, procedure: Procedure, language: Language, label_titles: Mapping[str, str] | None = None
+) -> str:
+    """The reason as a sentence part for people, in English or Chinese; steps by their titles.
+
+    `label_titles` says what people call the labels of steps with sides, in this language.
+    """
     titles = {step.name: step.titles.get(language, step.name) for step in procedure.steps}
+    titles = {**(label_titles or {}), **titles}
     return WORDS[reason.code][language].format(
         step=titles.get(reason.step or "", reason.step or ""),
         other=titles.get(reason.other or "", reason.other or ""),

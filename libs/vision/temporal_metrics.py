@@ -10,9 +10,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from libs.vision.segments import FrameSegment, segments_of
 
+IntArray = NDArray[np.int64]
 OVERLAPS = (0.10, 0.25, 0.50)
 
 
@@ -60,16 +62,21 @@ class TemporalMeasures:
     frames: int
 
 
-@dataclass(slots=True)
-class _Counts:
-    """Hits, false alarms and misses of segments."""
+@dataclass(frozen=True, slots=True)
+class SegmentCounts:
+    """Segments that were found, claimed in vain, and missed."""
 
     hit: int = 0
     false: int = 0
     missed: int = 0
 
+    def __add__(self, other: "SegmentCounts") -> "SegmentCounts":
+        """Of both together."""
+        return SegmentCounts(self.hit + other.hit, self.false + other.false, self.missed + other.missed)
+
+    @property
     def f1(self) -> float:
-        """100 where there is nothing to find and nothing was claimed."""
+        """In per cent; 100 where there is nothing to find and nothing was claimed."""
         total = 2 * self.hit + self.false + self.missed
         return 100.0 * 2 * self.hit / total if total else 100.0
 
@@ -105,24 +112,20 @@ def levenshtein(left: Sequence[str], right: Sequence[str]) -> int:
 
 def segment_f1(clips: Iterable[LabelledClip], overlap: float, background: Collection[str] = ()) -> float:
     """F1@overlap in per cent: counts are summed over the clips, then F1."""
-    counts = _Counts()
-    for clip in clips:
-        _count(_seen(clip.truth, background), _seen(clip.said, background), overlap, counts)
-    return counts.f1()
+    counts = (segment_counts(clip, overlap, background) for clip in clips)
+    return sum(counts, start=SegmentCounts()).f1
 
 
-def _count(truth: Sequence[FrameSegment], said: Sequence[FrameSegment], overlap: float, counts: _Counts) -> None:
+def segment_counts(clip: LabelledClip, overlap: float, background: Collection[str] = ()) -> SegmentCounts:
     """Each predicted segment, in time order, takes the true one of best IoU; a true one is hit once."""
+    truth, said = _seen(clip.truth, background), _seen(clip.said, background)
     hit: set[int] = set()
     for segment in said:
         ious = [_iou(segment, other) for other in truth]
         best = int(np.argmax(ious)) if ious else -1  # of equal ones the first
         if best >= 0 and ious[best] >= overlap and best not in hit:
             hit.add(best)
-            counts.hit += 1
-        else:
-            counts.false += 1
-    counts.missed += len(truth) - len(hit)
+    return SegmentCounts(hit=len(hit), false=len(said) - len(hit), missed=len(truth) - len(hit))
 
 
 def _iou(said: FrameSegment, true: FrameSegment) -> float:
@@ -162,7 +165,7 @@ def temporal_measures(
     unknown = {each for clip in clips for side in (clip.truth, clip.said) for each in side} - set(labels)
     if unknown:
         raise ValueError(f"labels without a place in the matrix: {', '.join(sorted(unknown))}")
-    confusion = _confusion(clips, labels, collar_seconds)
+    confusion = frame_confusion(clips, labels, collar_seconds)
     steps = _steps(clips, labels, confusion)
     counted = int(confusion.sum())
     scores = [steps[name].f1 for name in labels if steps[name].f1 is not None]
@@ -179,8 +182,8 @@ def temporal_measures(
     )
 
 
-def _confusion(clips: Sequence[LabelledClip], labels: Sequence[str], collar_seconds: float) -> "np.ndarray":
-    """Frames by truth (row) and prediction (column)."""
+def frame_confusion(clips: Sequence[LabelledClip], labels: Sequence[str], collar_seconds: float = 0.0) -> IntArray:
+    """Frames by truth (row) and prediction (column), int [L, L] in the order of `labels`, which must hold every label."""
     index = {name: number for number, name in enumerate(labels)}
     counts = np.zeros((len(labels), len(labels)), dtype=np.int64)
     for clip in clips:
@@ -202,7 +205,7 @@ def _outside_collar(clip: LabelledClip, seconds: float) -> list[bool]:
     return counted.tolist()
 
 
-def _steps(clips: Sequence[LabelledClip], labels: Sequence[str], confusion: "np.ndarray") -> dict[str, StepMeasures]:
+def _steps(clips: Sequence[LabelledClip], labels: Sequence[str], confusion: IntArray) -> dict[str, StepMeasures]:
     durations = {name: _Durations() for name in labels}
     for clip in clips:
         truth, said = Counter(clip.truth), Counter(clip.said)
@@ -218,7 +221,7 @@ def _onset(labels: Sequence[str], name: str) -> int:
     return next(index for index, each in enumerate(labels) if each == name)
 
 
-def _step(durations: _Durations, confusion: "np.ndarray", number: int) -> StepMeasures:
+def _step(durations: _Durations, confusion: IntArray, number: int) -> StepMeasures:
     right = int(confusion[number, number])
     true, said = int(confusion[number].sum()), int(confusion[:, number].sum())
     return StepMeasures(

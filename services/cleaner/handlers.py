@@ -1,5 +1,6 @@
 """What the cleaner does with each event it hears: fetch, decide, store, announce."""
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated
@@ -9,14 +10,15 @@ import structlog
 from libs.common import telemetry
 from libs.common.configuration import Configuration, follow_workflows
 from libs.common.envelope import Envelope
-from libs.common.errors import AlreadyHandled, Permanent, Transient
-from libs.common.events import ReviewSubmitted, SnapshotCaptured
+from libs.common.errors import AlreadyHandled, NotYet, Permanent, Transient
+from libs.common.events import ClipCaptured, ReviewSubmitted, SnapshotCaptured, WashJudged
 from libs.common.injection import Given
 from libs.common.kafka import Subscriptions
 from libs.common.objects import Objects
 from libs.common.postgres import Connection
 from libs.common.warm_child import WarmChild
 from libs.common.workflows import Workflow
+from services.cleaner.domain.clips import ClipOrder
 from services.cleaner.domain.reviews import rule_on
 from services.cleaner.domain.samples import (
     Sample,
@@ -29,7 +31,9 @@ from services.cleaner.domain.samples import (
 )
 from services.cleaner.domain.verdicts import Rejected, judge, unusable, with_verdict
 from services.cleaner.settings import Settings
-from services.cleaner.store import CleanerStore
+from services.cleaner.store.clips import ClipStore
+from services.cleaner.store.counting import count
+from services.cleaner.store.samples import CleanerStore
 from services.cleaner.vision import look_at
 
 log = structlog.get_logger()
@@ -81,13 +85,16 @@ async def clean_once(
                 await store.announce(unit, announcement(sample, sample.verdict), envelope)
                 samples.append(sample)
     telemetry.saw_camera(event.camera_id)
-    report(samples)
+    count(samples)
 
 
 async def workflows_of(event: SnapshotCaptured, configuration: Configuration) -> list[Workflow]:
     """The workflow it names, or all that watch its camera, by name: locks are taken in one order."""
     if event.workflow is not None:
-        return [await configuration.workflow(event.workflow)]
+        named = await configuration.workflow(event.workflow)
+        if named.procedure is not None:
+            raise Permanent(f"Workflow {named.name} is about clips: say clip.captured, or name one of task detection")
+        return [named]
     known = await configuration.workflows()
     if not known:
         raise Transient("No workflow is known (yet): add a file to deploy/workflows")
@@ -131,20 +138,45 @@ async def judge_among_others(
     return with_verdict(replace(sample, near_duplicates=alike), judge(event, workflow, seen, sample.sample_id))
 
 
-def report(samples: list[Sample]) -> None:
-    """Count and log, after the transaction stands."""
-    for sample in samples:
-        reason = sample.reason or sample.decided_by or "queued"
-        telemetry.samples.labels(sample.workflow, sample.verdict, reason).inc()
-        log.info(
-            "sample_judged",
-            verdict=sample.verdict,
-            sample_id=str(sample.sample_id),
-            workflow=sample.workflow,
-            snapshot_id=sample.snapshot_id,
-            reason=reason,
-            why=sample.why or sample.detail,
-        )
+@subscriptions.hears(ClipCaptured)
+async def order_clip(
+    event: ClipCaptured,
+    envelope: Annotated[Envelope, Given()],
+    store: Annotated[CleanerStore, Given()],
+    clips: Annotated[ClipStore, Given()],
+    objects: Annotated[Objects, Given()],
+    configuration: Annotated[Configuration, Given()],
+    wake: Annotated[asyncio.Event, Given()],
+) -> None:
+    """Have the clip looked at: decoding takes longer than a handler may."""
+    check_clock(event.captured_at, datetime.now(UTC))
+    workflow = await configuration.workflow(event.workflow)
+    if workflow.procedure is None:
+        raise Permanent(f"Workflow {workflow.name} is about snapshots: send clips to one of task temporal")
+    await clips.check_content(event)
+    if not await objects.exists(event.video.uri):
+        raise NotYet(f"{event.video.uri} is not there (yet): upload the object before its clip is announced")
+    order = ClipOrder(event, envelope.event_id, envelope.correlation_id, envelope.traceparent)
+    async with store.transaction(envelope) as unit:
+        await clips.order(unit, order, sample_id_of(workflow.name, event.clip_id))
+    telemetry.saw_camera(event.camera_id)
+    wake.set()
+
+
+@subscriptions.hears(WashJudged)
+async def suggest_segments(
+    event: WashJudged,
+    envelope: Annotated[Envelope, Given()],
+    store: Annotated[CleanerStore, Given()],
+    clips: Annotated[ClipStore, Given()],
+) -> None:
+    """What the champion saw in a clip helps whoever reviews it, also if that was faster than the look at the clip."""
+    async with store.transaction(envelope) as unit:
+        await clips.suggest(unit, event)
+        sample_id = await clips.sample_of(unit, event.workflow, event.clip_id)
+        sample = None if sample_id is None else await store.lock_sample(unit, sample_id)
+        if sample is not None and sample.waiting:
+            await store.announce(unit, announcement(sample, "queued"), envelope)
 
 
 @subscriptions.hears(ReviewSubmitted)
@@ -161,7 +193,7 @@ async def settle_review(
         before = await store.lock_sample(unit, event.sample_id)
         ruling = rule_on(event, before, workflow)
         after = ruling.sample
-        if ruling.outcome == "approved":
+        if ruling.outcome == "approved" and before.kind == "image":
             alike = await store.near_duplicates(unit, after, workflow.cleaning.near_duplicate_distance)
             after = replace(after, near_duplicates=tuple(dict.fromkeys((*before.near_duplicates, *alike))))
         await store.settle(unit, before, after)

@@ -15,4 +15,6 @@ class Settings(CommonSettings):
     maximum_pixels: int = Field(50_000_000, ge=1)
     decoder_memory_bytes: int = Field(2 * 1024**3, ge=256 * 1024**2)
     decoder_seconds: float = Field(20.0, gt=0)
+    clip_seconds: float = Field(300.0, gt=0)
+    job_lease_seconds: float = Field(60.0, gt=0)
     queue_measure_seconds: float = Field(10.0, gt=0)

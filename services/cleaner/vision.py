@@ -3,17 +3,36 @@
 Pictures are strangers' bytes: only a child process with limits decodes them, and the service itself loads no decoder.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+from uuid import UUID
 
-from libs.common.children import ChildDied, ChildTooSlow
+from libs.common.children import ChildDied, ChildTooSlow, Limits, run_within
 from libs.common.errors import NotFound, NotYet
+from services.cleaner.domain.clips import ClipSeen
 from services.cleaner.domain.samples import Seen, Unreadable
 
 if TYPE_CHECKING:  # the child imports this file too, and needs none of them
     from libs.common.events import Media
     from libs.common.objects import Objects
     from libs.common.warm_child import WarmChild
+
+
+LONGEST_SECONDS = 3600.0
+"""Of what is looked at at all; how long a clip may be is the workflow's."""
+
+
+class ClipLimits(Protocol):
+    """The part of the settings that holds the child which looks at clips."""
+
+    @property
+    def maximum_pixels(self) -> int: ...
+    @property
+    def decoder_memory_bytes(self) -> int: ...
+    @property
+    def clip_seconds(self) -> float: ...
 
 
 class PictureRules(Protocol):
@@ -82,3 +101,71 @@ def see(data: bytes, limits: PictureRules) -> Seen | Unreadable:
         return Unreadable(error.reason)
     except MemoryError as error:
         return Unreadable(f"The picture takes more memory than a decoder may have: {error}")
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What a reviewer sees of a clip before opening it."""
+
+    strip: Path
+    preview: Path
+
+
+async def look_at_clip(path: Path, rules: ClipLimits) -> ClipSeen | Unreadable:
+    """Look at a whole clip in a child. Raises `ChildDied` or `ChildTooSlow`: the job tries again."""
+    return await run_within(_limits(rules), see_clip, str(path), rules.maximum_pixels)
+
+
+async def draw_for_reviewer(path: Path, folder: Path, rules: ClipLimits) -> Drawn:
+    """A strip of thumbnails and a preview, written into `folder`."""
+    drawn = Drawn(folder / "strip.jpg", folder / "preview.mp4")
+    await run_within(_limits(rules), draw_clip, str(path), str(drawn.strip), str(drawn.preview), rules.maximum_pixels)
+    return drawn
+
+
+def _limits(rules: ClipLimits) -> Limits:
+    return Limits(rules.decoder_memory_bytes, rules.clip_seconds)
+
+
+def see_clip(path: str, maximum_pixels: int) -> ClipSeen | Unreadable:
+    """Decode and measure all of a clip. Runs in the child."""
+    from libs.vision.clip_measures import measure_or_tell
+    from libs.vision.kept_frames import Told
+
+    look = measure_or_tell(Path(path), LONGEST_SECONDS, maximum_pixels)
+    if isinstance(look, Told):
+        return Unreadable(look.text.replace(path, "The clip"))
+    measures = {
+        "brightness": look.brightness,
+        "sharpness": look.sharpness,
+        "frozen_share": look.frozen_share,
+        "frozen_seconds": look.frozen_seconds,
+        "longest_gap_seconds": look.longest_gap_seconds,
+        "damaged": float(look.damaged),
+        "frames": float(look.frames),
+    }
+    return ClipSeen(
+        width=look.width,
+        height=look.height,
+        content_type=look.content_type,
+        seconds=round(look.seconds, 3),
+        frames_per_second=round(look.frames_per_second, 4),
+        measures={name: round(value, 4) for name, value in measures.items()},
+        fingerprint=look.fingerprint.to_bytes(),
+    )
+
+
+def draw_clip(path: str, strip: str, small: str, maximum_pixels: int) -> None:
+    """Write the strip and the preview. Runs in the child."""
+    from libs.vision.previews import preview, thumbnail_strip
+
+    Path(strip).write_bytes(thumbnail_strip(path, maximum_pixels=maximum_pixels))
+    preview(path, small, maximum_seconds=LONGEST_SECONDS, maximum_pixels=maximum_pixels)
+
+
+def repeats(fingerprint: bytes, others: Sequence[tuple[UUID, bytes]]) -> UUID | None:
+    """The first of the others that is the same clip, None if none is."""
+    from libs.vision.clip_fingerprints import ClipFingerprint, same_clip
+
+    mine = ClipFingerprint.from_bytes(fingerprint)
+    return next((name for name, other in others if same_clip(mine, ClipFingerprint.from_bytes(other))), None)

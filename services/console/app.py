@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from libs.common.jobs import Jobs
 from libs.common.runner import JobRunner
 from libs.common.service import Runtime, Service
-from services.console.api import operating, reading, requesting, streaming
+from services.console.api import operating, reading, requesting, streaming, washing
 from services.console.handlers import subscriptions
 from services.console.runner.dead_letters import DeadLetterReader
 from services.console.runner.lag import LagMeter
@@ -19,11 +19,12 @@ from services.console.store.dead_letters import DeadLetterStore
 from services.console.store.log import EventLog
 from services.console.store.rebuilds import JOB, ask_for_rebuild
 from services.console.store.views import Views
+from services.console.store.washes import WashViews
 from services.console.store.why import Causes
 from services.console.store.workflows import WorkflowStore
 
 routes = APIRouter()
-for part in (reading, streaming, requesting, operating):
+for part in (reading, washing, streaming, requesting, operating):
     routes.include_router(part.router)
 
 
@@ -32,15 +33,16 @@ def create_app(settings: Settings) -> Service:
 
     async def wire(runtime: Runtime) -> None:
         pool = runtime.pool
-        views, log, letters = Views(pool), EventLog(pool), DeadLetterStore(pool)
+        views, log, letters, washes = Views(pool), EventLog(pool), DeadLetterStore(pool), WashViews(pool)
         workflows, streams = WorkflowStore(pool), streaming.Streams()
         jobs = Jobs(pool, owner=socket.gethostname(), lease=timedelta(seconds=settings.job_lease_seconds))
         rebuilder = Rebuilder(pool, jobs, settings)
         runtime.provide(
             views=views,
+            washes=washes,
             event_log=log,
             dead_letters=letters,
-            causes=Causes(log, views, letters, runtime.objects),
+            causes=Causes(log, views, washes, letters, runtime.objects),
             workflow_store=workflows,
             streams=streams,
             jobs=jobs,

@@ -27,6 +27,7 @@ class VersionView(BaseModel):
     manifest: Media
     counts: dict[str, int]
     boxes_per_class: dict[str, int]
+    seconds_per_step: dict[str, float]
     left_out: dict[str, int]
     added: int
     removed: int
@@ -114,6 +115,7 @@ def _view(version: Version) -> VersionView:
         manifest=version.manifest,
         counts=version.counts,
         boxes_per_class=version.boxes_per_class,
+        seconds_per_step=version.seconds_per_step,
         left_out=version.left_out,
         added=version.added,
         removed=version.removed,

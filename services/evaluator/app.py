@@ -5,11 +5,16 @@ import socket
 from datetime import timedelta
 
 from libs.common import telemetry
+from libs.common.children import Limits
+from libs.common.derived import DerivedObjects
 from libs.common.jobs import Jobs
 from libs.common.runner import JobRunner
 from libs.common.service import Runtime, Service
+from services.evaluator.domain.wash_orders import JOB as WASH_JOB
 from services.evaluator.handlers import subscriptions
 from services.evaluator.runner.cache import Cache
+from services.evaluator.runner.temporal.fetching import ClipFetcher
+from services.evaluator.runner.washes import WashJudge
 from services.evaluator.runner.work import EvaluationRunner
 from services.evaluator.settings import Settings
 from services.evaluator.store import JOB, EvaluatorStore
@@ -22,13 +27,24 @@ def create_app(settings: Settings) -> Service:
         store = EvaluatorStore(runtime.pool)
         jobs = Jobs(runtime.pool, owner=socket.gethostname(), lease=timedelta(seconds=settings.job_lease_seconds))
         cache = Cache(settings.cache_folder.resolve(), limit_bytes=int(settings.cache_gigabytes * 1e9))
-        runner = EvaluationRunner(store, jobs, runtime.objects, runtime.configuration, cache, settings)
+        clips = ClipFetcher(
+            DerivedObjects(runtime.objects, settings.s3_bucket, settings.cache_folder.resolve() / "clips"),
+            Limits(int(settings.child_memory_gigabytes * 1e9), settings.child_silent_seconds),
+            settings.pose_weights,
+        )
+        runner = EvaluationRunner(store, jobs, runtime.objects, runtime.configuration, cache, settings, clips)
         wake = asyncio.Event()
-        runtime.provide(store=store, wake=wake)
+        wash_wake = asyncio.Event()
+        runtime.provide(store=store, wake=wake, wash_wake=wash_wake)
         telemetry.watch_disk("evaluator", settings.cache_folder)
         loop = JobRunner(
             jobs, JOB, runner.work, runner.announce_failure, retry_seconds=settings.retry_base_seconds, wake=wake
         )
         runtime.loops.append(loop.run)
+        judge = WashJudge(store, jobs, runtime.objects, runtime.configuration, cache, clips, clips.limits)
+        washes = JobRunner(
+            jobs, WASH_JOB, judge.work, judge.give_up, retry_seconds=settings.retry_base_seconds, wake=wash_wake
+        )
+        runtime.loops.append(washes.run)
 
     return Service("evaluator", settings, subscriptions, wire)

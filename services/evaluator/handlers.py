@@ -4,12 +4,12 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Annotated
 
-from faststream import Context
-
 from libs.common.configuration import follow_workflows
 from libs.common.envelope import Envelope, stable_id
-from libs.common.events import EvaluationRequested, ModelPromoted, ModelRolledBack, ModelTrained
+from libs.common.events import ClipCaptured, EvaluationRequested, ModelPromoted, ModelRolledBack, ModelTrained
+from libs.common.injection import Given
 from libs.common.kafka import Subscriptions
+from services.evaluator.domain.wash_orders import WashOrder
 from services.evaluator.store import Evaluation, EvaluatorStore, RunningVersion
 
 CHAMPION = "champion"
@@ -17,9 +17,9 @@ CHAMPION = "champion"
 subscriptions = Subscriptions("evaluator")
 follow_workflows(subscriptions)
 
-Store = Annotated[EvaluatorStore, Context("store")]
-Wake = Annotated[asyncio.Event, Context("wake")]
-Heard = Annotated[Envelope, Context("envelope")]
+Store = Annotated[EvaluatorStore, Given()]
+Wake = Annotated[asyncio.Event, Given()]
+Heard = Annotated[Envelope, Given()]
 
 
 @subscriptions.hears(ModelTrained)
@@ -57,18 +57,33 @@ async def queue_requested_evaluation(event: EvaluationRequested, envelope: Heard
     wake.set()
 
 
+@subscriptions.hears(ClipCaptured)
+async def queue_wash(
+    event: ClipCaptured, envelope: Heard, store: Store, wash_wake: Annotated[asyncio.Event, Given()]
+) -> None:
+    """A camera's clip is judged by the champion of its workflow; without one there is nobody to judge it."""
+    order = WashOrder(event, envelope.event_id, envelope.correlation_id, envelope.traceparent)
+    async with store.transaction(envelope) as unit:
+        await store.order_wash(unit, order, stable_id("wash", event.workflow, event.clip_id))
+    wash_wake.set()
+
+
 @subscriptions.hears(ModelPromoted)
 async def remember_promotion(event: ModelPromoted, envelope: Heard, store: Store) -> None:
     """The version promoted to champion is what the next models are compared with."""
     await _remember(
-        event.alias, event.workflow, RunningVersion(event.model, event.version, event.artifacts), envelope, store
+        event.alias,
+        event.workflow,
+        RunningVersion(event.model, event.version, event.artifacts, event.metrics),
+        envelope,
+        store,
     )
 
 
 @subscriptions.hears(ModelRolledBack)
 async def remember_rollback(event: ModelRolledBack, envelope: Heard, store: Store) -> None:
     """After a rollback, the version before is the champion again."""
-    running = RunningVersion(event.model, event.to_version, event.artifacts)
+    running = RunningVersion(event.model, event.to_version, event.artifacts, event.metrics)
     await _remember(event.alias, event.workflow, running, envelope, store)
 
 

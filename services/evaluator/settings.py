@@ -22,6 +22,7 @@ class Settings(CommonSettings):
     cache_gigabytes: float = Field(5.0, gt=0)
     child_memory_gigabytes: float = Field(8.0, gt=0.5)
     child_silent_seconds: float = Field(600.0, gt=0)
+    pose_weights: Path | None = Path("var/weights/yolov8n-pose.onnx")
     threads: int | None = Field(None, ge=1)
     report_language: Literal["en", "zh"] = "en"
     report_pictures: int = Field(12, ge=0, le=100)

@@ -1,21 +1,23 @@
 """The evaluator's tables: training runs it heard of, the champion of each workflow, evaluations with their jobs."""
 
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
 from libs.common import inbox, jobs
 from libs.common.envelope import Envelope
-from libs.common.events import Artifact, ModelEvaluated, ModelTrained, as_values
+from libs.common.events import Artifact, Metrics, ModelEvaluated, ModelTrained, as_values
 from libs.common.postgres import Connection, Pool
+from services.evaluator.domain.wash_orders import JOB as WASH_JOB
+from services.evaluator.domain.wash_orders import WashOrder
 
 JOB = "evaluate"
 SAVE_CHAMPION = """
-    insert into champion (workflow, model, version, artifacts, since) values ($1, $2, $3, $4, $5)
+    insert into champion (workflow, model, version, artifacts, since, metrics) values ($1, $2, $3, $4, $5, $6)
     on conflict (workflow) do update set model = excluded.model, version = excluded.version,
-        artifacts = excluded.artifacts, since = excluded.since
+        artifacts = excluded.artifacts, since = excluded.since, metrics = excluded.metrics
     where champion.since <= excluded.since
 """
 
@@ -40,11 +42,12 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class RunningVersion:
-    """The champion of a workflow and its files."""
+    """The champion of a workflow, its files, and how right it was measured to be."""
 
     model: str
     version: int
     artifacts: tuple[Artifact, ...]
+    metrics: Metrics = field(default_factory=dict[str, float | None])
 
 
 @dataclass(frozen=True)
@@ -76,15 +79,31 @@ class EvaluatorStore:
     ) -> None:
         """Keep what runs since the latest moment; news that arrives late changes nothing."""
         artifacts = [as_values(each) for each in running.artifacts]
-        await connection.execute(SAVE_CHAMPION, workflow, running.model, running.version, artifacts, since)
+        await connection.execute(
+            SAVE_CHAMPION, workflow, running.model, running.version, artifacts, since, running.metrics
+        )
 
     async def champion(self, workflow: str) -> RunningVersion | None:
         """What runs now."""
-        row = await self.pool.fetchrow("select model, version, artifacts from champion where workflow = $1", workflow)
+        row = await self.pool.fetchrow(
+            "select model, version, artifacts, metrics from champion where workflow = $1", workflow
+        )
         if row is None:
             return None
         artifacts = tuple(Artifact.model_validate(each) for each in cast(list[Any], row["artifacts"]))
-        return RunningVersion(row["model"], row["version"], artifacts)
+        return RunningVersion(row["model"], row["version"], artifacts, row["metrics"])
+
+    async def order_wash(self, connection: Connection, order: WashOrder, job_id: UUID) -> None:
+        """Have a camera's clip judged, if its workflow has a champion."""
+        if await connection.fetchval("select exists(select 1 from champion where workflow = $1)", order.clip.workflow):
+            await jobs.enqueue(
+                connection,
+                job_id=job_id,
+                kind=WASH_JOB,
+                spec=order.spec(),
+                dedupe_key=f"wash:{job_id}",
+                reason="waits to be judged",
+            )
 
     async def add_evaluation(self, connection: Connection, evaluation: Evaluation) -> bool:
         """Add an evaluation with its job; False if it was asked for before."""

@@ -1,15 +1,31 @@
 """What an upload is and where it goes: ids, object keys and clocks, as pure functions."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 from libs.common.envelope import stable_id
 from libs.common.errors import Conflict, Permanent, UnknownWorkflow
 from libs.common.events import Media
 
-EXTENSIONS = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp", "image/bmp": "bmp"}
+EXTENSIONS = {
+    "image/jpeg": "jpg",
+    "image/png": "png",
+    "image/webp": "webp",
+    "image/bmp": "bmp",
+    "video/mp4": "mp4",
+    "video/quicktime": "mov",
+    "video/webm": "webm",
+    "video/x-matroska": "mkv",
+    "video/x-msvideo": "avi",
+    "video/mp2t": "ts",
+}
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 ALLOWED = "JPEG, PNG, WebP or BMP"
+ALLOWED_VIDEO = "MP4, MOV, WebM, MKV, AVI or MPEG-TS"
+Kind = Literal["snapshot", "clip"]
+TASKS: Mapping[Kind, str] = {"snapshot": "detection", "clip": "temporal"}
 
 
 @dataclass(frozen=True)
@@ -25,13 +41,14 @@ class Picture:
 
 @dataclass(frozen=True)
 class Receipt:
-    """A snapshot as it was first received. `announced`: its event is on its way."""
+    """A snapshot or clip as it was first received. `announced`: its event is on its way."""
 
-    snapshot_id: str
+    kind: Kind
+    capture_id: str
     camera_id: str
     captured_at: datetime
     workflow: str | None
-    image: Media
+    media: Media
     announced: bool = False
 
 
@@ -45,15 +62,17 @@ class Camera:
     last_snapshot_at: datetime | None = None
 
 
-def snapshot_id_of(camera_id: str, captured_at: datetime, sha256: str) -> str:
-    """The id of a snapshot whose camera gives it none: the same picture sent again is the same snapshot."""
-    return str(stable_id("snapshot", camera_id, captured_at.timestamp(), sha256))
+def capture_id_of(kind: Kind, camera_id: str, captured_at: datetime, sha256: str) -> str:
+    """The id of a snapshot or clip whose camera gives it none: the same bytes sent again are the same one."""
+    return str(stable_id(kind, camera_id, captured_at.timestamp(), sha256))
 
 
-def object_key(camera_id: str, captured_at: datetime, name: str, content_type: str, workflow: str | None) -> str:
-    """`snapshots/<workflow|_>/<camera>/<yyyy>/<mm>/<dd>/<name>.<ext>`, the day in UTC."""
+def object_key(
+    kind: Kind, camera_id: str, captured_at: datetime, name: str, content_type: str, workflow: str | None
+) -> str:
+    """`snapshots/<workflow|_>/<camera>/<yyyy>/<mm>/<dd>/<name>.<ext>`, the day in UTC; `clips/...` alike."""
     day = captured_at.astimezone(UTC)
-    return f"snapshots/{workflow or '_'}/{camera_id}/{day:%Y/%m/%d}/{name}.{EXTENSIONS[content_type]}"
+    return f"{kind}s/{workflow or '_'}/{camera_id}/{day:%Y/%m/%d}/{name}.{EXTENSIONS[content_type]}"
 
 
 def check_clock(captured_at: datetime, now: datetime, *, tolerance_seconds: float) -> None:
@@ -72,16 +91,28 @@ def check_clock(captured_at: datetime, now: datetime, *, tolerance_seconds: floa
 
 def check_same(first: Receipt, sent: Receipt) -> None:
     """Raises `Conflict` when an id stands for another picture, or for one of another camera."""
-    if first.image.sha256 != sent.image.sha256:
+    if first.media.sha256 != sent.media.sha256:
         raise Conflict(
-            f"Snapshot {sent.snapshot_id!r} exists with other content (sha256 {first.image.sha256}):"
-            " give each snapshot an id of its own, or none"
+            f"{sent.kind.capitalize()} {sent.capture_id!r} exists with other content (sha256 {first.media.sha256}):"
+            f" give each {sent.kind} an id of its own, or none"
         )
     if first.camera_id != sent.camera_id:
-        raise Conflict(f"Snapshot {sent.snapshot_id!r} exists as one of another camera: give it an id of its own")
+        raise Conflict(
+            f"{sent.kind.capitalize()} {sent.capture_id!r} exists as one of another camera: give it an id of its own"
+        )
 
 
-def check_workflow(name: str | None, known: list[str]) -> None:
-    """Raises `UnknownWorkflow` for a name no workflow has. While none is known yet, the cleaner will tell."""
-    if name is not None and known and name not in known:
-        raise UnknownWorkflow(f"Workflow {name!r} does not exist; known are {', '.join(known)}. Correct the name")
+def check_workflow(kind: Kind, name: str | None, tasks: Mapping[str, str]) -> None:
+    """Raises `UnknownWorkflow` for a name no workflow has, `Permanent` for a clip of a workflow about snapshots or the other
+    way round. `tasks`: those of the known workflows by name; while none is known yet, the cleaner will tell.
+    """
+    if name is None or not tasks:
+        return
+    if name not in tasks:
+        raise UnknownWorkflow(
+            f"Workflow {name!r} does not exist; known are {', '.join(sorted(tasks))}. Correct the name"
+        )
+    wanted = TASKS[kind]
+    if tasks[name] != wanted:
+        fitting = ", ".join(sorted(each for each, task in tasks.items() if task == wanted)) or "none yet"
+        raise Permanent(f"Workflow {name!r} takes no {kind}s; those that do: {fitting}")

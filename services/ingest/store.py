@@ -1,5 +1,6 @@
 """All SQL of ingest: cameras, their tokens, and what was received."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,9 +12,38 @@ from libs.common import outbox
 from libs.common.configuration import put_token
 from libs.common.envelope import stable_id
 from libs.common.errors import NotFound
-from libs.common.events import Media, SnapshotCaptured, TokenChanged, as_values, to_json
+from libs.common.events import ClipCaptured, Media, SnapshotCaptured, TokenChanged, as_values, to_json
 from libs.common.postgres import Connection, Pool
-from services.ingest.domain import Camera, Receipt
+from services.ingest.domain import Camera, Kind, Receipt
+
+INSERT: Mapping[Kind, str] = {
+    "snapshot": """
+        insert into snapshot (snapshot_id, camera_id, captured_at, workflow, image, sha256)
+        values ($1, $2, $3, $4, $5, $6) on conflict do nothing
+    """,
+    "clip": """
+        insert into clip (clip_id, camera_id, captured_at, workflow, video, sha256)
+        values ($1, $2, $3, $4, $5, $6) on conflict do nothing
+    """,
+}
+FIND: Mapping[Kind, str] = {
+    "snapshot": """
+        select *, snapshot_id as capture_id, image as media from snapshot
+        where snapshot_id = $1 or (camera_id = $2 and captured_at = $3 and sha256 = $4)
+        order by (snapshot_id = $1) desc limit 1
+    """,
+    "clip": """
+        select *, clip_id as capture_id, video as media from clip
+        where clip_id = $1 or (camera_id = $2 and captured_at = $3 and sha256 = $4)
+        order by (clip_id = $1) desc limit 1
+    """,
+}
+MARK: Mapping[Kind, str] = {
+    "snapshot": (
+        "update snapshot set announced_at = now() where snapshot_id = $1 and announced_at is null returning true"
+    ),
+    "clip": "update clip set announced_at = now() where clip_id = $1 and announced_at is null returning true",
+}
 
 
 @dataclass(frozen=True)
@@ -34,9 +64,10 @@ class IngestStore:
 
     pool: Pool
 
-    async def workflow_names(self) -> list[str]:
-        """The workflows ingest has heard of, by name."""
-        return [row["name"] for row in await self.pool.fetch("select name from workflow order by name")]
+    async def workflow_tasks(self) -> dict[str, str]:
+        """The task of each workflow ingest has heard of, by name."""
+        rows = await self.pool.fetch("select name, definition ->> 'task' as task from workflow order by name")
+        return {row["name"]: row["task"] for row in rows}
 
     async def register(self, camera_id: str, title: str | None = None) -> Camera:
         """The camera, made if it is new; a title given later replaces the first."""
@@ -64,56 +95,31 @@ class IngestStore:
         return [_camera(row) for row in await self.pool.fetch("select * from camera order by camera_id")]
 
     async def claim(self, receipt: Receipt) -> Receipt:
-        """What stands under this id, or for this picture of this camera at this time: the first one that came."""
+        """What stands under this id, or for these bytes of this camera at this time: the first one that came."""
+        arguments = (receipt.capture_id, receipt.camera_id, receipt.captured_at)
         async with self.pool.acquire() as connection, connection.transaction():
-            await self._insert_snapshot(connection, receipt)
-            row = await connection.fetchrow(
-                """
-                select * from snapshot where snapshot_id = $1 or (camera_id = $2 and captured_at = $3 and sha256 = $4)
-                order by (snapshot_id = $1) desc limit 1
-                """,
-                receipt.snapshot_id,
-                receipt.camera_id,
-                receipt.captured_at,
-                receipt.image.sha256,
+            await connection.execute(
+                INSERT[receipt.kind], *arguments, receipt.workflow, as_values(receipt.media), receipt.media.sha256
             )
+            row = await connection.fetchrow(FIND[receipt.kind], *arguments, receipt.media.sha256)
         assert row is not None
-        return _receipt(row)
+        return _receipt(receipt.kind, row)
 
-    async def _insert_snapshot(self, connection: Connection, receipt: Receipt) -> None:
-        await connection.execute(
-            """
-            insert into snapshot (snapshot_id, camera_id, captured_at, workflow, image, sha256)
-            values ($1, $2, $3, $4, $5, $6) on conflict do nothing
-            """,
-            receipt.snapshot_id,
-            receipt.camera_id,
-            receipt.captured_at,
-            receipt.workflow,
-            as_values(receipt.image),
-            receipt.image.sha256,
-        )
-
-    async def announce(self, snapshot: SnapshotCaptured) -> bool:
-        """Say `snapshot.captured` in the camera's name, once; False if it was said before."""
+    async def announce(self, event: SnapshotCaptured | ClipCaptured) -> bool:
+        """Say `snapshot.captured` or `clip.captured` in the camera's name, once; False if it was said before."""
+        kind, capture_id = _named(event)
         async with self.pool.acquire() as connection, connection.transaction():
-            fresh = await connection.fetchval(
-                """
-                update snapshot set announced_at = now() where snapshot_id = $1 and announced_at is null
-                returning true
-                """,
-                snapshot.snapshot_id,
-            )
+            fresh = await connection.fetchval(MARK[kind], capture_id)
             if fresh:
-                await self._note_snapshot(connection, snapshot)
-                await _say_as_camera(connection, snapshot)
+                await self._note(connection, event)
+                await _say_as_camera(connection, event, capture_id)
         return bool(fresh)
 
-    async def _note_snapshot(self, connection: Connection, snapshot: SnapshotCaptured) -> None:
+    async def _note(self, connection: Connection, event: SnapshotCaptured | ClipCaptured) -> None:
         await connection.execute(
             "update camera set last_snapshot_at = greatest(last_snapshot_at, $2) where camera_id = $1",
-            snapshot.camera_id,
-            snapshot.captured_at,
+            event.camera_id,
+            event.captured_at,
         )
 
     async def change_token(self, change: TokenChanged) -> None:
@@ -149,16 +155,20 @@ class IngestStore:
         )
 
 
-async def _say_as_camera(connection: Connection, snapshot: SnapshotCaptured) -> None:
-    event_id = stable_id(snapshot.snapshot_id, snapshot.topic)
-    headers = outbox.envelope_headers(snapshot, event_id=event_id, cause=None)
+def _named(event: SnapshotCaptured | ClipCaptured) -> tuple[Kind, str]:
+    return ("clip", event.clip_id) if isinstance(event, ClipCaptured) else ("snapshot", event.snapshot_id)
+
+
+async def _say_as_camera(connection: Connection, event: SnapshotCaptured | ClipCaptured, capture_id: str) -> None:
+    event_id = stable_id(capture_id, event.topic)
+    headers = outbox.envelope_headers(event, event_id=event_id, cause=None)
     await outbox.insert(
         connection,
         event_id=event_id,
-        topic=snapshot.topic,
-        key=snapshot.key.encode(),
-        headers=headers | {"ce_source": f"/camera/{snapshot.camera_id}"},
-        value=to_json(snapshot),
+        topic=event.topic,
+        key=event.key.encode(),
+        headers=headers | {"ce_source": f"/camera/{event.camera_id}"},
+        value=to_json(event),
     )
 
 
@@ -177,13 +187,14 @@ def _token(row: asyncpg.Record) -> TokenRecord:
     )
 
 
-def _receipt(row: asyncpg.Record) -> Receipt:
+def _receipt(kind: Kind, row: asyncpg.Record) -> Receipt:
     values: dict[str, Any] = dict(row)
     return Receipt(
-        snapshot_id=values["snapshot_id"],
+        kind=kind,
+        capture_id=values["capture_id"],
         camera_id=values["camera_id"],
         captured_at=values["captured_at"],
         workflow=values["workflow"],
-        image=Media.model_validate(values["image"]),
+        media=Media.model_validate(values["media"]),
         announced=values["announced_at"] is not None,
     )

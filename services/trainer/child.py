@@ -24,8 +24,16 @@ LINE_BYTES = 1 << 22
 TAIL_BYTES = 2000
 LAST_SECONDS = 10.0
 # The same list as the back-end's own (`training/protocol.py`, which the trainer must not import).
-MODULES = {"ultralytics": ("torch", "torchvision", "ultralytics", "onnx", "onnxslim", "onnxruntime")}
-HINTS = {"ultralytics": "Install it with: uv sync --extra ultralytics"}
+MODULES = {
+    "ultralytics": ("torch", "torchvision", "ultralytics", "onnx", "onnxslim", "onnxruntime"),
+    "temporal": ("torch", "onnx", "onnxruntime"),
+    "classic": ("sklearn", "skl2onnx", "onnx", "onnxruntime"),
+}
+HINTS = {
+    "ultralytics": "Install it with: uv sync --extra ultralytics",
+    "temporal": "Install it with: uv sync --extra temporal",
+    "classic": "Install it with: uv sync --extra temporal",
+}
 
 
 def missing_modules(backend: str) -> list[str]:

@@ -11,7 +11,9 @@ from uuid import UUID
 import structlog
 
 from libs.common import outbox, telemetry
+from libs.common.children import Limits
 from libs.common.configuration import Configuration
+from libs.common.derived import DerivedObjects
 from libs.common.envelope import Envelope, stable_id
 from libs.common.errors import CamloopError, NotFound, Permanent, Transient
 from libs.common.events import (
@@ -45,7 +47,16 @@ from services.trainer.domain import (
 )
 from services.trainer.settings import Settings
 from services.trainer.store import QueuedRun, TrainerStore
-from services.trainer.workspace import Workspace, fetch_dataset, keep, workspace_for, write_spec
+from services.trainer.vision import ClipFeatures
+from services.trainer.workspace import (
+    Workspace,
+    fetch_dataset,
+    keep,
+    lay_out_clips,
+    read_lines,
+    workspace_for,
+    write_spec,
+)
 
 log = structlog.get_logger()
 WATCH_SECONDS = 2.0
@@ -126,14 +137,42 @@ class TrainingRunner:
             raise Permanent(f"Training run {lease.job_id} names a dataset version that is not here")
         workflow = await self.configuration.workflow(run.workflow)
         pulse.progress = {"stage": "fetching the dataset version"}
-        await fetch_dataset(self.objects, self.settings, built, workspace)
+        notes = await self._lay_out(run, built, workspace, pulse)
         checkpoint = await self._fetch_checkpoint(lease, workspace)
-        write_spec(workspace, self.settings, run, workflow, built, checkpoint)
+        write_spec(workspace, self.settings, run, workflow, built, checkpoint, notes)
         return Attempt(
             lease, pulse, run, workflow, built, workspace, LogBuffer(lease.attempt),
             uploads=Throttle(self.settings.checkpoint_seconds),
             resumed_from_epoch=epoch_of(lease.checkpoint_uri) if checkpoint and lease.checkpoint_uri else None,
         )  # fmt: skip
+
+    async def _lay_out(
+        self, run: TrainingRun, built: DatasetBuilt, workspace: Workspace, pulse: Pulse
+    ) -> tuple[str, ...]:
+        """The dataset folder of the child; what its log should begin with."""
+        if built.task == "detection":
+            await fetch_dataset(self.objects, self.settings, built, workspace)
+            return ()
+        lines = await read_lines(self.objects, built, "clip")
+        features = self._features()
+        asked = str(run.hyperparameters.get("extractor", "auto"))
+        extractor, why = await features.choose(lines, asked)
+
+        def tell(done: int, total: int) -> None:
+            pulse.progress = {"stage": "features", "done": done, "clips": total}
+
+        files = await features.fetch_all(lines, extractor, tell)
+        await asyncio.to_thread(lay_out_clips, workspace, lines, files)
+        await asyncio.to_thread(features.derived.trim, int(self.settings.cache_gigabytes * 1e9))
+        return (why,)
+
+    def _features(self) -> ClipFeatures:
+        settings = self.settings
+        folder = settings.work_folder.resolve() / "features"
+        derived = DerivedObjects(self.objects, settings.s3_bucket, folder)
+        limits = Limits(settings.features_memory_bytes, settings.features_seconds)
+        weights = settings.weights_folder.resolve() / settings.pose_weights if settings.weights_folder else None
+        return ClipFeatures(derived, limits, weights)
 
     async def _fetch_checkpoint(self, lease: Lease, workspace: Workspace) -> Path | None:
         if lease.checkpoint_uri is None:

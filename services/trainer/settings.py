@@ -21,6 +21,9 @@ class Settings(CommonSettings):
     cache_gigabytes: float = Field(5.0, gt=0)
     weights_folder: Path | None = Path("var/weights")
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda:\d+)$")
+    pose_weights: str = "yolov8n-pose.onnx"
+    features_seconds: float = Field(900.0, gt=0)
+    features_memory_bytes: int = Field(4 * 1024**3, ge=256 * 1024**2)
     threads: int | None = Field(None, ge=1)
     stop_seconds: float = Field(30.0, gt=0)
     checkpoint_seconds: float = Field(20.0, ge=0)

@@ -97,7 +97,7 @@ class TrainerStore:
 
     @staticmethod
     async def _enqueue(connection: Connection, run: TrainingRun, max_attempts: int) -> None:
-        spec = {"run_id": str(run.run_id), "workflow": run.workflow}
+        spec = {"run_id": str(run.run_id), "workflow": run.workflow, "needs": run.backend}
         await jobs.enqueue(
             connection, job_id=run.run_id, kind=JOB, spec=spec, dedupe_key=str(run.run_id),
             reason="queued", priority=run.priority, max_attempts=max_attempts,

@@ -4,10 +4,11 @@ import asyncio
 import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 from uuid import UUID
 
 from libs.common.events import DatasetBuilt, Media
@@ -57,13 +58,18 @@ def workspace_for(settings: Settings, run_id: UUID, prefix: str) -> Workspace:
     return workspace
 
 
+async def read_lines(objects: Objects, built: DatasetBuilt, kind: Literal["image", "clip"]) -> list[ManifestLine]:
+    """The manifest of a dataset version. Raises `Permanent` when it is gone or is not the one announced."""
+    data = await objects.get(built.manifest.uri, expected_sha256=built.manifest.sha256)
+    return await asyncio.to_thread(lambda: [line for line in read_manifest(data) if line.kind == kind])
+
+
 async def fetch_dataset(objects: Objects, settings: Settings, built: DatasetBuilt, workspace: Workspace) -> int:
     """Lay out a dataset version as the child expects it; returns the number of images.
 
     Raises `Permanent` when the manifest or an image is gone or is not the one announced.
     """
-    data = await objects.get(built.manifest.uri, expected_sha256=built.manifest.sha256)
-    lines = await asyncio.to_thread(lambda: [line for line in read_manifest(data) if line.kind == "image"])
+    lines = await read_lines(objects, built, "image")
     cache = settings.work_folder.resolve() / "images"
     await _fetch_images(objects, cache, [line.media for line in lines])
     await asyncio.to_thread(_lay_out, workspace, cache, lines)
@@ -108,6 +114,19 @@ def _lay_out(workspace: Workspace, cache: Path, lines: list[ManifestLine]) -> No
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
+def lay_out_clips(workspace: Workspace, lines: Sequence[ManifestLine], features: Sequence[Path]) -> None:
+    """Features beside the manifest that names them."""
+    folder = workspace.dataset / "features"
+    folder.mkdir()
+    with (workspace.dataset / "manifest.jsonl").open("w", encoding="utf-8") as file:
+        for line, source in zip(lines, features, strict=True):
+            target = folder / source.name
+            if not target.exists():
+                os.link(source, target)
+            row = line.model_dump(mode="json", exclude_none=True) | {"features": f"features/{target.name}"}
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
 def keep(source: Path, target: Path) -> bool:
     """Hold on to a file that its owner may delete at any time; False if it is gone already."""
     target.unlink(missing_ok=True)
@@ -136,6 +155,7 @@ def write_spec(
     workflow: Workflow,
     built: DatasetBuilt,
     resume_from: Path | None,
+    notes: tuple[str, ...] = (),
 ) -> None:
     """The child's whole input."""
     spec = {
@@ -143,7 +163,7 @@ def write_spec(
         "workflow": run.workflow,
         "backend": run.backend,
         "task": built.task,
-        "classes": [{"id": c.id, "name": c.name, "title": c.title.model_dump()} for c in workflow.classes],
+        "classes": [{"id": c.id, "name": c.name, "title": c.title.model_dump()} for c in workflow.all_classes],
         "dataset_version_id": str(built.dataset_version_id),
         "dataset": str(workspace.dataset),
         "output": str(workspace.output),
@@ -152,6 +172,7 @@ def write_spec(
         "device": settings.device,
         "threads": settings.threads,
         "resume_from": str(resume_from) if resume_from else None,
+        "notes": list(notes),
         "weights_folder": str(settings.weights_folder.resolve()) if settings.weights_folder else None,
     }
     workspace.spec_file.write_text(json.dumps(spec, indent=2, ensure_ascii=False), encoding="utf-8")

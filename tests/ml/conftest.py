@@ -9,9 +9,19 @@ from tests.ml.training import FinishedRun, Trainer, spec_for, write_dataset
 @pytest.fixture(scope="session")
 def trainer(tmp_path_factory: pytest.TempPathFactory) -> Trainer:
     """The training child, with an empty home folder."""
-    missing = BACKENDS["ultralytics"].missing()  # importing torch here to find out would take seconds
+    return _trainer("ultralytics", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def clip_trainer(tmp_path_factory: pytest.TempPathFactory) -> Trainer:
+    """The same where the back-ends that learn from clips are installed."""
+    return _trainer("temporal", tmp_path_factory)
+
+
+def _trainer(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Trainer:
+    missing = BACKENDS[backend].missing()  # importing torch here to find out would take seconds
     if missing:
-        pytest.skip(f"not installed: {', '.join(missing)}. uv sync --extra ultralytics")
+        pytest.skip(f"not installed: {', '.join(missing)}. {BACKENDS[backend].hint()}")
     home = tmp_path_factory.mktemp("home")
     return Trainer(home=home, bytecode=tmp_path_factory.mktemp("bytecode"))
 

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from json import loads
 from pathlib import Path
+from shutil import copy
 from typing import Any
 from uuid import UUID
 
@@ -24,7 +25,7 @@ SERVICES = ("console", "dataset", "ingest", "registry")
 SAMPLES = REPOSITORY / "tests" / "contracts" / "samples"
 # Configuration comes from the workflow file; the judged model needs its files, and gets them from `Run`.
 OWN_WAY = {"workflow.changed", "token.changed", "model.evaluated"}
-WORKFLOW = "hairnet"
+WORKFLOW, PROCEDURE = "hairnet", "handwash"
 MODELS: dict[str, list[str | int]] = {"model": [WORKFLOW], "version": [1, 2], "alias": ["champion", "previous"]}
 REGISTRY = MODELS | {"name": ["best.onnx", "metadata.json"]}
 _ID = "01930000-0000-7000-8000-00000000000"  # as in the samples
@@ -35,14 +36,15 @@ WAITING = TrainingQueued(
     reason="to be found",
 )  # fmt: skip
 CONSOLE = MODELS | {
-    "sample_id": [f"{_ID}1"], "version_id": [f"{_ID}4"], "run_id": [f"{_ID}5", f"{_ID}f"], "workflow": [WORKFLOW], "number": [2],
+    "sample_id": [f"{_ID}1"], "version_id": [f"{_ID}4"], "run_id": [f"{_ID}5", f"{_ID}f"], "workflow": [WORKFLOW, PROCEDURE], "number": [2],
+    "zone": ["Asia/Shanghai", "UTC"],
     "subject": [f"{WORKFLOW}@1", f"{_ID}1", f"{_ID}4", f"{_ID}5"],
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Served:
-    """A running service: where it is, and by path parameter what there is to be asked for."""
+    """A running service: where it is, and by parameter what there is to be asked for."""
 
     url: str
     known: dict[str, list[str | int]]
@@ -67,7 +69,7 @@ async def openapi_services(environment: dict[str, str], folder: Path) -> AsyncIt
 
 
 def _workflows(folder: Path) -> Path:
-    """A folder with one workflow that builds from few samples."""
+    """A folder with a workflow that builds from few samples, and one of clips."""
     definition = yaml.safe_load((REPOSITORY / "deploy" / "workflows" / f"{WORKFLOW}.yaml").read_text("utf-8"))
     definition["dataset"] |= {
         "build_after_samples": 8,
@@ -77,6 +79,7 @@ def _workflows(folder: Path) -> Path:
     }
     place = folder / "workflows"
     place.mkdir()
+    copy(REPOSITORY / "deploy" / "workflows" / f"{PROCEDURE}.yaml", place)
     (place / f"{WORKFLOW}.yaml").write_text(yaml.safe_dump(definition, allow_unicode=True), encoding="utf-8")
     return place
 

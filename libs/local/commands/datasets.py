@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,10 +12,11 @@ import typer
 from libs.common.errors import CamloopError
 from libs.common.events import Media
 from libs.local.connections import console, object_store
-from libs.local.exports import DatasetVersion, Format, export
+from libs.local.exports import FORMATS, DatasetVersion, Format, export
 from libs.local.following import outcome_of_build
 from libs.local.output import Json, answer, fail, pairs, table
 from libs.local.progress import bar
+from libs.vision.formats.clip_folders import ExportedClips
 from libs.vision.formats.items import Exported, FormatError
 
 app = typer.Typer()
@@ -64,7 +66,9 @@ def versions(
 def export_version(
     version: Annotated[str, typer.Argument(metavar="VERSION", help="hairnet@2, or the id of a dataset version.")],
     folder: Annotated[Path, typer.Argument(file_okay=False, help="Made if need be; it must be empty.")],
-    format_name: Annotated[Format, typer.Option("--format", "-f")] = "yolo",
+    format_name: Annotated[
+        Format | None, typer.Option("--format", "-f", help="By default yolo for images, segments for clips.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Write a dataset version to a folder; every object is checked by its digest."""
@@ -74,15 +78,18 @@ def export_version(
         wrote = _export(wanted, format_name, folder)
     except (FormatError, CamloopError) as error:
         fail(str(error), as_json=as_json)
-    values = {"folder": str(folder), "images": wrote.images, "boxes": wrote.boxes, "format": format_name}
-    answer(values, as_json=as_json, text=f"{wrote.images} images with {wrote.boxes} boxes in {folder}")
+    counts = asdict(wrote)
+    usual = FORMATS["image" if isinstance(wrote, Exported) else "clip"][0]
+    values = {"folder": str(folder), **counts, "format": format_name or usual}
+    told = " with ".join(f"{count} {what}" for what, count in counts.items())
+    answer(values, as_json=as_json, text=f"{told} in {folder}")
 
 
-def _export(version: DatasetVersion, format_name: Format, folder: Path) -> Exported:
+def _export(version: DatasetVersion, format_name: Format | None, folder: Path) -> Exported | ExportedClips:
     with ExitStack() as stack:
 
-        def on_start(images: int) -> Callable[[], None]:
-            return stack.enter_context(bar("fetching", images))
+        def on_start(samples: int) -> Callable[[], None]:
+            return stack.enter_context(bar("fetching", samples))
 
         return asyncio.run(export(version, object_store(), format_name=format_name, folder=folder, on_start=on_start))
 

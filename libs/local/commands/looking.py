@@ -33,7 +33,7 @@ _SHOWN = (
 @app.command()
 def why(
     subject: Annotated[
-        str, typer.Argument(help="An event, run, dataset version, sample or snapshot; hairnet@2, hairnet.")
+        str, typer.Argument(help="An event, run, dataset version, sample, snapshot or clip; hairnet@2, hairnet.")
     ],
     as_json: Json = False,
 ) -> None:

@@ -9,7 +9,7 @@ from libs.vision.boxes import Annotation, Box, xywh_to_xyxy, xyxy_to_xywh
 from libs.vision.formats.checking import Candidate, Problem, labelled_image, unusable
 from libs.vision.formats.files import LARGEST_TABLE, RefusedPath, empty_folder, named_file, read_text, split_of
 from libs.vision.formats.items import Exported, ExportItem, FormatError, LabelledImage
-from libs.vision.formats.placing import ImagePlacer
+from libs.vision.formats.placing import FilePlacer
 
 Record = dict[str, Any]
 _SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "test": "test"}
@@ -155,7 +155,7 @@ def write_coco(items: Iterable[ExportItem], folder: Path | str, classes: Sequenc
     Raises FormatError for a label that is not among `classes`, a name that occurs twice, or a folder that is not empty.
     """
     root = empty_folder(folder)
-    placer, category = ImagePlacer(root), {name: at for at, name in enumerate(classes, start=1)}
+    placer, category = FilePlacer(root), {name: at for at, name in enumerate(classes, start=1)}
     images: dict[str, list[Record]] = {}
     annotations: dict[str, list[Record]] = {}
     for number, item in enumerate(items, start=1):

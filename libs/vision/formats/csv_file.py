@@ -18,7 +18,7 @@ from libs.vision.formats.files import (
     split_of,
 )
 from libs.vision.formats.items import Exported, ExportItem, FormatError, LabelledImage
-from libs.vision.formats.placing import ImagePlacer
+from libs.vision.formats.placing import FilePlacer
 from libs.vision.formats.tables import Row, rows_by_name
 
 TABLE = "annotations.csv"
@@ -102,7 +102,7 @@ def _parse(row: Row, where: str) -> Candidate | Problem:
 def write_csv(items: Iterable[ExportItem], folder: Path | str) -> Exported:
     """Write images/ and annotations.csv; numbers are written so that they return exactly. Raises FormatError."""
     root = empty_folder(folder)
-    placer, images, boxes = ImagePlacer(root), 0, 0
+    placer, images, boxes = FilePlacer(root), 0, 0
     with (root / TABLE).open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(COLUMNS)

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from libs.vision.formats.items import FormatError
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
+VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".ts"})
 _SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
 
@@ -65,10 +66,19 @@ def named_file(folders: list[Path], name: str) -> Path:
 
 def image_files(root: Path) -> Iterator[Path]:
     """All image files below `root` by suffix, in the order of their names; hidden ones are left out."""
+    return _files(root, IMAGE_SUFFIXES)
+
+
+def video_files(root: Path) -> Iterator[Path]:
+    """All video files, found as `image_files` does."""
+    return _files(root, VIDEO_SUFFIXES)
+
+
+def _files(root: Path, suffixes: frozenset[str]) -> Iterator[Path]:
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(each for each in folders if not each.startswith((".", "__MACOSX")))
         for name in sorted(names):
-            if Path(name).suffix.lower() in IMAGE_SUFFIXES and not name.startswith("."):
+            if Path(name).suffix.lower() in suffixes and not name.startswith("."):
                 yield Path(folder) / name
 
 

@@ -30,9 +30,9 @@ _ALSO_CALLED = {
 WASH_CODES: Mapping[int, str] = {
     1: "palm_to_palm",
     2: "palm_over_dorsum",
-    3: "palm_interlaced",
+    3: "fingers_interlaced",
     4: "backs_of_fingers",
-    5: "thumbs",
+    5: "thumb",
     6: "fingertips",
     7: "faucet_off",
 }
@@ -48,13 +48,13 @@ class LabelledSegments:
     problems: tuple[str, ...] = ()
 
 
-def read_segment_table(folder: Path | str) -> list[LabelledSegments]:
-    """Read segments.csv: start, stop (seconds) and label, perhaps clip and annotator; comma, ; or tab.
+def read_segment_table(folder: Path | str, name: str = TABLE) -> list[LabelledSegments]:
+    """Read segments.csv (or a table of another name): start, stop (seconds) and label, perhaps clip and annotator; comma, ; or tab.
 
     One entry for each clip and annotator, in the order of their first rows. Raises FormatError.
     """
     root = existing_folder(folder)
-    rows = rows_by_name(root / TABLE, _text(root, root / TABLE), ("start", "stop", "label"), _ALSO_CALLED)
+    rows = rows_by_name(root / name, _text(root, root / name), ("start", "stop", "label"), _ALSO_CALLED)
     found: dict[tuple[str, str], tuple[list[TimedSegment], list[str]]] = {}
     for line, row in rows:
         key = (row.get("clip", "").strip(), row.get("annotator", "").strip())

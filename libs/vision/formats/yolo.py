@@ -18,7 +18,7 @@ from libs.vision.formats.files import (
     split_of,
 )
 from libs.vision.formats.items import Exported, ExportItem, FormatError, LabelledImage
-from libs.vision.formats.placing import ImagePlacer
+from libs.vision.formats.placing import FilePlacer
 from libs.vision.sniffing import UndecodableImage
 
 _LISTS = ("classes_english.txt", "classes.txt", "obj.names")
@@ -119,7 +119,7 @@ def write_yolo(items: Iterable[ExportItem], folder: Path | str, classes: Sequenc
     label that is not among `classes`, a name that occurs twice, or a folder that is not empty.
     """
     root = empty_folder(folder)
-    placer, number = ImagePlacer(root), {name: at for at, name in enumerate(classes)}
+    placer, number = FilePlacer(root), {name: at for at, name in enumerate(classes)}
     splits, images, boxes = {"train", "val"}, 0, 0
     for item in items:
         placed = placer.put(item, f"images/{item.split}", key=Path(item.file_name).stem)

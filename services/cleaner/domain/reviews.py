@@ -8,6 +8,7 @@ from libs.common.events import ReviewSubmitted
 from libs.common.workflows import Workflow
 from services.cleaner.domain.annotations import mistakes, sound
 from services.cleaner.domain.samples import Sample, Standing
+from services.cleaner.domain.segments import segment_mistakes, sound_segments
 
 Outcome = Literal["approved", "rejected", "skipped", "agreed", "refused"]
 SKIPPED_PENALTY = 1.0
@@ -37,17 +38,22 @@ def rule_on(review: ReviewSubmitted, sample: Sample, workflow: Workflow) -> Ruli
 
 
 def _approve(review: ReviewSubmitted, sample: Sample, workflow: Workflow) -> Ruling:
-    width, height = sample.media.width, sample.media.height
-    if sample.look is None or width is None or height is None:
+    width, height, seconds = sample.media.width, sample.media.height, sample.media.duration_seconds
+    decided = replace(_decided(review, sample, "approved"), annotated_by=f"user:{review.reviewer}")
+    if not sample.readable or width is None or height is None:
         raise Permanent(f"Sample {sample.sample_id} cannot be approved: {sample.detail or 'its bytes are no picture'}")
-    wrong = mistakes(review.annotations, workflow, width=width, height=height)
-    if wrong:
-        raise Permanent(f"The review of sample {sample.sample_id} by {review.reviewer}: {'; '.join(wrong)}")
+    if sample.kind == "clip":
+        _refuse(review, segment_mistakes(review.segments, workflow, seconds=seconds or 0.0))
+        segments = sound_segments(review.segments, workflow, seconds=seconds or 0.0)
+        return Ruling("approved", replace(decided, segments=segments), "approved")
+    _refuse(review, mistakes(review.annotations, workflow, width=width, height=height))
     annotations = sound(review.annotations, workflow, width=width, height=height)
-    decided = _decided(review, sample, "approved")
-    return Ruling(
-        "approved", replace(decided, annotations=annotations, annotated_by=f"user:{review.reviewer}"), "approved"
-    )
+    return Ruling("approved", replace(decided, annotations=annotations), "approved")
+
+
+def _refuse(review: ReviewSubmitted, wrong: list[str]) -> None:
+    if wrong:
+        raise Permanent(f"The review of sample {review.sample_id} by {review.reviewer}: {'; '.join(wrong)}")
 
 
 def _reject(review: ReviewSubmitted, sample: Sample, _: Workflow) -> Ruling:
@@ -93,6 +99,9 @@ def _too_late(review: ReviewSubmitted, sample: Sample) -> Ruling:
 def _agrees(review: ReviewSubmitted, sample: Sample) -> bool:
     if review.decision == "reject":
         return sample.verdict == "rejected"
-    said = sorted((each.label, each.box) for each in review.annotations)
-    stands = sorted((each.label, each.box) for each in sample.annotations)
-    return review.decision == "approve" and sample.verdict == "approved" and said == stands
+    return review.decision == "approve" and sample.verdict == "approved" and _says(review) == _says(sample)
+
+
+def _says(given: ReviewSubmitted | Sample) -> tuple[object, object]:
+    boxes = sorted((each.label, each.box) for each in given.annotations)
+    return boxes, sorted((each.step, each.start_seconds, each.end_seconds) for each in given.segments)

@@ -13,9 +13,11 @@ from libs.common.events import (
     Event,
     Media,
     Metrics,
+    ModelRef,
     SampleApproved,
     SampleQueuedForReview,
     SampleRejected,
+    Segment,
     SnapshotCaptured,
 )
 from libs.common.workflows import Workflow
@@ -47,14 +49,14 @@ class Unreadable:
 
 @dataclass(frozen=True)
 class Sample:
-    """A snapshot in a workflow. `waiting`: a person is asked, also about one that is already decided (second look).
+    """A snapshot or clip in a workflow. `waiting`: a person is asked, also about one that is already decided (second look).
 
-    `revision` grows with every annotation and every review that counts; 0 before the first.
+    `revision` grows with every annotation and every review that counts; 0 before the first. Pictures have a `look` and
+    `annotations`, clips a `fingerprint` and `segments`; what could not be decoded has neither.
     """
 
     sample_id: UUID
     workflow: str
-    snapshot_id: str
     camera_id: str
     captured_at: datetime
     media: Media
@@ -74,6 +76,21 @@ class Sample:
     priority: float = 0.0
     why: str | None = None
     waiting: bool = False
+    kind: Literal["image", "clip"] = "image"
+    snapshot_id: str | None = None
+    clip_id: str | None = None
+    subject_id: str | None = None
+    fingerprint: bytes | None = None
+    segments: tuple[Segment, ...] = ()
+    suggested_segments: tuple[Segment, ...] = ()
+    suggested_by: ModelRef | None = None
+    strip: Media | None = None
+    preview: Media | None = None
+
+    @property
+    def readable(self) -> bool:
+        """Could its bytes be decoded?"""
+        return self.look is not None or self.fingerprint is not None
 
 
 def check_clock(captured_at: datetime, now: datetime) -> None:
@@ -81,7 +98,7 @@ def check_clock(captured_at: datetime, now: datetime) -> None:
     if captured_at < EARLIEST or captured_at > now + CLOCK_TOLERANCE:
         raise Permanent(
             f"captured_at {captured_at.isoformat()} is of a clock that is wrong (here it is {now.isoformat()}):"
-            " set the camera's clock and send the snapshot again"
+            " set the camera's clock and send it again"
         )
 
 
@@ -131,6 +148,7 @@ def _approved(sample: Sample) -> SampleApproved:
     return SampleApproved(
         sample_id=sample.sample_id,
         workflow=sample.workflow,
+        kind=sample.kind,
         media=sample.media,
         camera_id=sample.camera_id,
         captured_at=sample.captured_at,
@@ -140,6 +158,9 @@ def _approved(sample: Sample) -> SampleApproved:
         leakage_group=sample.leakage_group,
         near_duplicates=sample.near_duplicates,
         snapshot_id=sample.snapshot_id,
+        segments=sample.segments,
+        clip_id=sample.clip_id,
+        subject_id=sample.subject_id,
     )
 
 
@@ -154,6 +175,7 @@ def _rejected(sample: Sample) -> SampleRejected:
         snapshot_id=sample.snapshot_id,
         detail=sample.detail,
         annotation_revision=sample.revision,
+        clip_id=sample.clip_id,
     )
 
 
@@ -161,6 +183,7 @@ def _queued(sample: Sample) -> SampleQueuedForReview:
     return SampleQueuedForReview(
         sample_id=sample.sample_id,
         workflow=sample.workflow,
+        kind=sample.kind,
         media=sample.media,
         suggestions=sample.suggestions,
         annotations=sample.annotations,
@@ -170,4 +193,10 @@ def _queued(sample: Sample) -> SampleQueuedForReview:
         camera_id=sample.camera_id,
         captured_at=sample.captured_at,
         snapshot_id=sample.snapshot_id,
+        segments=sample.segments,
+        suggested_segments=sample.suggested_segments,
+        suggested_by=sample.suggested_by,
+        clip_id=sample.clip_id,
+        strip=sample.strip,
+        preview=sample.preview,
     )

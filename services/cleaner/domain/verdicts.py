@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from uuid import UUID
 
-from libs.common.events import Annotation, Detection, SnapshotCaptured
+from libs.common.events import Annotation, Detection, Metrics, Segment, SnapshotCaptured
 from libs.common.workflows import CleaningRules, Workflow
 from services.cleaner.domain.annotations import mistakes, sound, sound_detections
 from services.cleaner.domain.samples import Sample, Seen, Unreadable
@@ -33,6 +33,7 @@ class Approved:
     by: str
     annotations: tuple[Annotation, ...]
     annotated_by: str
+    segments: tuple[Segment, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Queued:
     suggestions: tuple[Detection, ...] = ()
     annotations: tuple[Annotation, ...] = ()
     annotated_by: str | None = None
+    segments: tuple[Segment, ...] = ()
 
 
 Verdict = Approved | Rejected | Queued
@@ -56,11 +58,12 @@ def unusable(seen: Seen | Unreadable, rules: CleaningRules) -> Rejected | None:
     if seen.width < rules.minimum_width or seen.height < rules.minimum_height:
         smallest = f"{rules.minimum_width}x{rules.minimum_height}"
         return Rejected("too_small", f"{seen.width}x{seen.height} pixels, at least {smallest} are needed")
-    return _badly_taken(seen, rules)
+    return badly_taken(seen.measures, rules)
 
 
-def _badly_taken(seen: Seen, rules: CleaningRules) -> Rejected | None:
-    brightness, sharpness = seen.measures["brightness"] or 0.0, seen.measures["sharpness"] or 0.0
+def badly_taken(measures: Metrics, rules: CleaningRules) -> Rejected | None:
+    """Too dark, too bright or blurred, by `brightness` and `sharpness`; None if neither."""
+    brightness, sharpness = measures["brightness"] or 0.0, measures["sharpness"] or 0.0
     if brightness < rules.minimum_brightness:
         return Rejected("dark", f"brightness {brightness:.1f}, at least {rules.minimum_brightness:g} is needed")
     if brightness > rules.maximum_brightness:
@@ -82,16 +85,17 @@ def with_verdict(sample: Sample, verdict: Verdict) -> Sample:
     match verdict:
         case Rejected(reason, detail, duplicate_of):
             return replace(sample, verdict="rejected", reason=reason, detail=detail, duplicate_of=duplicate_of)
-        case Approved(by, annotations, annotated_by):
+        case Approved(by, annotations, annotated_by, segments):
             return replace(
                 sample,
                 verdict="approved",
                 decided_by=by,
                 annotations=annotations,
+                segments=segments,
                 annotated_by=annotated_by,
                 revision=1,
             )
-        case Queued(why, priority, suggestions, annotations, annotated_by):
+        case Queued(why, priority, suggestions, annotations, annotated_by, segments):
             return replace(
                 sample,
                 verdict="queued",
@@ -100,6 +104,7 @@ def with_verdict(sample: Sample, verdict: Verdict) -> Sample:
                 priority=priority,
                 suggestions=suggestions,
                 annotations=annotations,
+                segments=segments,
                 annotated_by=annotated_by,
                 revision=1 if annotated_by else 0,
             )
@@ -123,7 +128,7 @@ def _on_annotations(
         return Queued(why, _raised(priority, snapshot), suggestions, annotations, "camera")
 
     if wrong:
-        return ask(_in_words(wrong), MISTAKE_PRIORITY)
+        return ask(in_words(wrong), MISTAKE_PRIORITY)
     if not rules.annotated:
         return ask(f"{workflow.name} lets a person confirm annotations that come along", PLAIN_PRIORITY)
     if drawn(sample_id, "spot-check", rules.spot_check_share):
@@ -138,7 +143,7 @@ def _on_detections(
     suggestions = _suggestions(snapshot, workflow, seen)
     wrong = mistakes(detections, workflow, width=seen.width, height=seen.height)
     if wrong:
-        return Queued(_in_words(wrong), _raised(MISTAKE_PRIORITY, snapshot), suggestions)
+        return Queued(in_words(wrong), _raised(MISTAKE_PRIORITY, snapshot), suggestions)
     if _confident(detections, rules.minimum_confidence):
         if drawn(sample_id, "spot-check", rules.spot_check_share):
             return Queued("spot check of confident detections", _raised(SPOT_CHECK_PRIORITY, snapshot), suggestions)
@@ -153,7 +158,8 @@ def _suggestions(snapshot: SnapshotCaptured, workflow: Workflow, seen: Seen) -> 
     return sound_detections(snapshot.detections or (), workflow, width=seen.width, height=seen.height)
 
 
-def _in_words(wrong: list[str]) -> str:
+def in_words(wrong: list[str]) -> str:
+    """The first mistakes, and how many more there are."""
     more = len(wrong) - SHOWN_MISTAKES
     return "; ".join(wrong[:SHOWN_MISTAKES]) + (f"; and {more} more mistakes" if more > 0 else "")
 

@@ -11,6 +11,7 @@ from services.console.settings import Settings
 from services.console.store.dead_letters import DeadLetterStore
 from services.console.store.log import EventLog
 from services.console.store.views import Views
+from services.console.store.washes import WashViews
 from services.console.store.why import Causes
 from services.console.store.workflows import WorkflowStore
 
@@ -24,6 +25,10 @@ Offset = Annotated[int, Query(ge=0)]
 
 def views(request: Request) -> Views:
     return request.app.state.views
+
+
+def washes(request: Request) -> WashViews:
+    return request.app.state.washes
 
 
 def event_log(request: Request) -> EventLog:

@@ -36,7 +36,11 @@ class RunsAnswer(Paged):
 
 
 class ReviewAnswer(BaseModel):
-    """A sample that waits for a person. A review says `based_on_revision` = `annotation_revision`."""
+    """A sample that waits for a person. A review says `based_on_revision` = `annotation_revision`.
+
+    Of an image there is `image_url`; of a clip `video_url`, a `preview_url` that every browser plays, a `strip_url` of
+    thumbnails, its segments as they stand and those a model suggests.
+    """
 
     sample_id: UUID
     workflow: str
@@ -51,6 +55,15 @@ class ReviewAnswer(BaseModel):
     priority: float | None
     reason: str | None
     image_url: str | None
+    clip_id: str | None
+    seconds: float | None
+    segments: list[dict[str, Any]]
+    suggested_segments: list[dict[str, Any]]
+    suggested_by: dict[str, Any] | None
+    subject_id: str | None
+    video_url: str | None
+    preview_url: str | None
+    strip_url: str | None
 
 
 class ReviewsAnswer(Paged):
@@ -125,8 +138,9 @@ def paged(page: Page[Any]) -> dict[str, int]:
     return {"total": page.total, "limit": page.limit, "offset": page.offset}
 
 
-def review_answer(sample: Sample, image_url: str | None) -> ReviewAnswer:
-    """A queued sample as its reviewer gets it."""
+def review_answer(sample: Sample, *, media: str | None, preview: str | None, strip: str | None) -> ReviewAnswer:
+    """A queued sample as its reviewer gets it, with links to what there is to be seen."""
+    is_clip = sample.kind == "clip"
     return ReviewAnswer(
         sample_id=sample.sample_id,
         workflow=sample.workflow,
@@ -140,5 +154,14 @@ def review_answer(sample: Sample, image_url: str | None) -> ReviewAnswer:
         suggestions=list(sample.suggestions),
         priority=sample.priority,
         reason=sample.reason,
-        image_url=image_url,
+        image_url=None if is_clip else media,
+        clip_id=sample.clip_id,
+        seconds=sample.media.get("duration_seconds") if is_clip and sample.media else None,
+        segments=list(sample.segments),
+        suggested_segments=list(sample.suggested_segments),
+        suggested_by=sample.suggested_by,
+        subject_id=sample.subject_id,
+        video_url=media if is_clip else None,
+        preview_url=preview,
+        strip_url=strip,
     )

@@ -1,6 +1,7 @@
 """What the console shows: samples, dataset versions, training runs, models, cameras, workflows, the loop at a glance."""
 
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Request
@@ -44,7 +45,7 @@ async def show_overview(request: Request, workflow: str | None = None) -> Overvi
 
 @router.get("/why/{subject:path}")
 async def why(request: Request, subject: str) -> Why:
-    """The cause chain of an event, training run, model (`hairnet@2`, `hairnet`), dataset version, sample or snapshot."""
+    """The cause chain of an event, training run, model (`hairnet@2`, `hairnet`), dataset version, sample, snapshot or clip."""
     return await access.causes(request).why(subject)
 
 
@@ -77,18 +78,22 @@ async def show_sample(request: Request, sample_id: UUID) -> Sample:
 async def list_reviews(
     request: Request, workflow: str | None = None, limit: Limit = 50, offset: Offset = 0
 ) -> ReviewsAnswer:
-    """Samples that wait for a person, the most urgent first, each with a link to its image."""
+    """Samples that wait for a person, the most urgent first, each with links to its image or clip."""
     page = await access.views(request).review_queue(workflow, limit=limit, offset=offset)
     reviews = [await _review(request, sample) for sample in page.items]
     return ReviewsAnswer(reviews=reviews, **paged(page))
 
 
 async def _review(request: Request, sample: Sample) -> ReviewAnswer:
-    if sample.media is None:
-        return review_answer(sample, None)
+    media, preview, strip = [await _link(request, each) for each in (sample.media, sample.preview, sample.strip)]
+    return review_answer(sample, media=media, preview=preview, strip=strip)
+
+
+async def _link(request: Request, media: dict[str, Any] | None) -> str | None:
+    if media is None:
+        return None
     lifetime = timedelta(minutes=access.settings(request).link_minutes)
-    uri = Media.model_validate(sample.media).uri
-    return review_answer(sample, await access.objects(request).presigned_get(uri, expires=lifetime))
+    return await access.objects(request).presigned_get(Media.model_validate(media).uri, expires=lifetime)
 
 
 @router.get("/dataset-versions")
@@ -196,7 +201,7 @@ async def _model(request: Request, model: str) -> ModelAnswer:
 
 @router.get("/cameras")
 async def list_cameras(request: Request) -> CamerasAnswer:
-    """Every camera that sent a snapshot, with verdicts and the model it last reported."""
+    """Every camera that sent a snapshot or a clip, with verdicts and the model it last reported."""
     return CamerasAnswer(cameras=await access.views(request).cameras())
 
 

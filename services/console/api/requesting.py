@@ -11,7 +11,6 @@ from libs.common.configuration import Configuration
 from libs.common.envelope import uuid7
 from libs.common.errors import Conflict, NotFound, Permanent, Transient
 from libs.common.events import (
-    Annotation,
     Annotations,
     DatasetBuildRequested,
     EvaluationRequested,
@@ -19,6 +18,7 @@ from libs.common.events import (
     PromotionRequested,
     ReviewSubmitted,
     RollbackRequested,
+    Segments,
     TrainingCancelRequested,
     TrainingRequested,
 )
@@ -26,6 +26,7 @@ from libs.common.http import PROBLEMS
 from libs.common.workflows import Workflow
 from services.console.api import access
 from services.console.api.access import Promoter, Trainer
+from services.console.domain.reviews import review_mistakes
 from services.console.domain.runs import ENDED, TrainingRun
 
 router = APIRouter(prefix="/api", responses=PROBLEMS)
@@ -44,11 +45,15 @@ class Asked(BaseModel):
 
 
 class Review(BaseModel):
-    """A person's decision about a sample, based on the revision of its annotations that they saw."""
+    """A person's decision about a sample, based on the revision of its annotations that they saw.
+
+    An image is described by `annotations`, a clip by `segments`: the steps that are done in it, in seconds of the clip.
+    """
 
     sample_id: UUID
     decision: Literal["approve", "reject", "skip"]
     annotations: Annotations = ()
+    segments: Segments = ()
     based_on_revision: Annotated[int, Field(ge=0)]
     reviewer: Text | None = None
     comment: str | None = None
@@ -122,24 +127,20 @@ async def submit_review(request: Request, body: Review, principal: Trainer) -> A
             f"The annotations of sample {body.sample_id} are at revision {sample.revision}, this review saw "
             f"{body.based_on_revision}: look at it again"
         )
-    _check_labels(await _workflow(request, sample.workflow), body.annotations)
+    workflow = await _workflow(request, sample.workflow)
+    wrong = review_mistakes(sample, workflow, body.annotations, body.segments)
+    if wrong:
+        raise Permanent(f"The review of sample {body.sample_id}: {'; '.join(wrong)}")
     event = ReviewSubmitted(
         sample_id=body.sample_id,
         decision=body.decision,
         annotations=body.annotations,
+        segments=body.segments,
         based_on_revision=body.based_on_revision,
         reviewer=body.reviewer or principal.name,
         comment=body.comment,
     )
     return await _say(request, event, sample_id=body.sample_id)
-
-
-def _check_labels(workflow: Workflow, annotations: tuple[Annotation, ...]) -> None:
-    unknown = {annotation.label for annotation in annotations} - set(workflow.class_names)
-    if unknown:
-        raise Permanent(
-            f"Workflow {workflow.name} has no class {', '.join(sorted(unknown))}: use {', '.join(workflow.class_names)}"
-        )
 
 
 @router.post("/builds", status_code=202)

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from libs.common.events import (
+    ClipCaptured,
     DatasetBuilt,
     EvaluationRequested,
     Event,
@@ -25,6 +26,7 @@ from libs.common.events import (
     TrainingFailed,
     TrainingQueued,
     TrainingStarted,
+    WashJudged,
     as_values,
 )
 from libs.common.manifests import ManifestLine
@@ -37,7 +39,8 @@ _WHO = ("approved_by", "requested_by", "by", "reviewer", "changed_by", "owner")
 _DETAILS = ("workflow", "version", "model", "alias", "attempt", "device", "epoch", "verdict", "camera_id", "counts",
             "boxes_per_class", "added", "removed", "changed", "left_out", "metrics", "operating_confidence",
             "hyperparameters", "seed", "measures", "duplicate_of", "annotation_revision", "decision", "comment",
-            "licence", "waits_for", "hint", "images")  # fmt: skip
+            "licence", "waits_for", "hint", "images", "missing_steps", "total_seconds", "visible_share", "measured_error", "subject_id",
+            "source_group")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,10 @@ def reason_of(event: Event) -> str | None:
             return event.reason if event.hint is None else f"{event.reason}. {event.hint}"
         case DatasetBuilt():
             return _built(event)
+        case ClipCaptured():
+            return _clip(event)
+        case WashJudged():
+            return _wash(event)
         case SampleRejected():
             return event.reason if event.detail is None else f"{event.reason}: {event.detail}"
         case SampleQueuedForReview():
@@ -124,6 +131,20 @@ def reason_of(event: Event) -> str | None:
 
 def _gate(gate: Gate) -> str:
     return "the gate passed" if gate.passed else f"the gate failed: {'; '.join(gate.reasons)}"
+
+
+def _clip(event: ClipCaptured) -> str:
+    """How long it is, and whether somebody said what is done in it."""
+    seconds = event.video.duration_seconds
+    length = "a video" if seconds is None else f"{seconds:.1f} s of video"
+    return length if event.segments is None else f"{length}, {len(event.segments)} segments came along"
+
+
+def _wash(event: WashJudged) -> str:
+    """The verdict and who gave it; why it is not compliant, in words if the event has them."""
+    why = [each.words.get("en") or " ".join(filter(None, (each.code, each.step))) for each in event.reasons]
+    told = f"{event.verdict.replace('_', ' ')} by {event.model}"
+    return f"{told}: {'; '.join(why)}" if why else told
 
 
 def _built(event: DatasetBuilt) -> str:
@@ -152,14 +173,15 @@ def waits_for_training(workflow: Workflow) -> str:
 
 @dataclass(frozen=True)
 class Used:
-    """A sample as a dataset version uses it."""
+    """A sample as a dataset version uses it. `captured`: the snapshot or clip behind it."""
 
     sample_id: UUID
     camera_id: str
     captured_at: datetime
     by: str
     split: str | None = None
-    snapshot_id: str | None = None
+    captured: str | None = None
+    kind: str = "image"
 
 
 def used_from_manifest(lines: Iterable[ManifestLine], known: Mapping[UUID, Sample]) -> list[Used]:
@@ -168,8 +190,8 @@ def used_from_manifest(lines: Iterable[ManifestLine], known: Mapping[UUID, Sampl
     for line in lines:
         sample = known.get(line.sample_id)
         by = (sample.decided_by if sample is not None and sample.verdict == "approved" else None) or line.annotated_by
-        snapshot = None if sample is None else sample.snapshot_id
-        used.append(Used(line.sample_id, line.camera_id, line.captured_at, by, line.split, snapshot))
+        behind = None if sample is None else sample.snapshot_id or sample.clip_id
+        used.append(Used(line.sample_id, line.camera_id, line.captured_at, by, line.split, behind, line.kind))
     return used
 
 
@@ -177,14 +199,14 @@ def used_from_samples(samples: Iterable[Sample]) -> list[Used]:
     """Without a manifest: what was approved by then."""
     return [
         Used(sample.sample_id, sample.camera_id or "unknown", sample.captured_at, sample.decided_by or "unknown",
-             None, sample.snapshot_id)
+             None, sample.snapshot_id or sample.clip_id, sample.kind)
         for sample in samples
         if sample.captured_at is not None
     ]  # fmt: skip
 
 
 def sample_nodes(used: Sequence[Used], *, source: str) -> list[Node]:
-    """The samples of a dataset version and the snapshots behind them, counted, the first few by name."""
+    """The samples of a dataset version and the snapshots or clips behind them, counted, the first few by name."""
     ordered = sorted(used, key=lambda each: (each.captured_at, each.sample_id))
     by = Counter(each.by for each in ordered)
     cameras = Counter(each.camera_id for each in ordered)
@@ -198,12 +220,13 @@ def sample_nodes(used: Sequence[Used], *, source: str) -> list[Node]:
             "first": [_shown(each) for each in ordered[:FIRST]],
         },
     )  # fmt: skip
+    source_kind = "clip" if any(each.kind == "clip" for each in ordered) else "snapshot"
     captured = Node(
-        "snapshot.captured", f"{len(ordered)} snapshots", ordered[0].captured_at if ordered else None, None, "cameras",
+        f"{source_kind}.captured", f"{len(ordered)} {source_kind}s", ordered[0].captured_at if ordered else None, None, "cameras",
         ", ".join(f"{number} of {camera}" for camera, number in cameras.most_common()) or "none",
         details={
             "count": len(ordered), "cameras": dict(cameras), **span,
-            "first": [each.snapshot_id for each in ordered[:FIRST] if each.snapshot_id],
+            "first": [each.captured for each in ordered[:FIRST] if each.captured],
         },
     )  # fmt: skip
     return [approved, captured]

@@ -14,7 +14,11 @@ APPROVED, REJECTED, QUEUED = "approved", "rejected", "queued"
 
 @dataclass(frozen=True)
 class Sample:
-    """A sample with its verdict. `revision`: of its annotations; a review must be based on it."""
+    """A sample with its verdict. `revision`: of its annotations; a review must be based on it.
+
+    What is only of clips: from `clip_id` on. `segments` as they stand, `suggested_segments` by the model `suggested_by`, a
+    `strip` of thumbnails, a `preview` every browser plays, and who is seen, where that is known.
+    """
 
     sample_id: UUID
     workflow: str
@@ -36,6 +40,13 @@ class Sample:
     duplicate_of: UUID | None = None
     measures: dict[str, float | None] = field(default_factory=dict[str, float | None])
     detail: str | None = None
+    clip_id: str | None = None
+    segments: tuple[dict[str, Any], ...] = ()
+    suggested_segments: tuple[dict[str, Any], ...] = ()
+    suggested_by: dict[str, Any] | None = None
+    strip: dict[str, Any] | None = None
+    preview: dict[str, Any] | None = None
+    subject_id: str | None = None
 
 
 def sample_of(facts: Iterable[Fact]) -> Sample | None:
@@ -55,9 +66,11 @@ def _after(before: Sample, now: Sample) -> Sample:
 
 
 def _filled(sample: Sample, other: Sample) -> Sample:
-    """What one of the events leaves out, another says: it is the same snapshot."""
+    """What one of the events leaves out, another says: it is the same snapshot, or clip."""
+    suggests = other if sample.suggested_by is None else sample
     return replace(
         sample,
+        kind="clip" if "clip" in (sample.kind, other.kind) else sample.kind,
         camera_id=sample.camera_id or other.camera_id,
         captured_at=sample.captured_at or other.captured_at,
         snapshot_id=sample.snapshot_id or other.snapshot_id,
@@ -65,6 +78,13 @@ def _filled(sample: Sample, other: Sample) -> Sample:
         annotations=sample.annotations or (other.annotations if sample.verdict == REJECTED else ()),
         suggestions=sample.suggestions or other.suggestions,
         measures=sample.measures or other.measures,
+        clip_id=sample.clip_id or other.clip_id,
+        segments=sample.segments or (other.segments if sample.verdict == REJECTED else ()),
+        suggested_segments=suggests.suggested_segments,
+        suggested_by=suggests.suggested_by,
+        strip=sample.strip or other.strip,
+        preview=sample.preview or other.preview,
+        subject_id=sample.subject_id or other.subject_id,
     )
 
 
@@ -75,21 +95,29 @@ def _seen(fact: Fact) -> Sample | None:
                 event.sample_id, event.workflow, APPROVED, None, event.approved_by, fact.at, fact.event_id,
                 event.annotation_revision, event.kind, event.camera_id, event.captured_at, event.snapshot_id,
                 as_values(event.media), _values(event.annotations), leakage_group=event.leakage_group,
+                clip_id=event.clip_id, segments=_values(event.segments), subject_id=event.subject_id,
             )  # fmt: skip
         case SampleRejected() as event:
             return Sample(
                 event.sample_id, event.workflow, REJECTED, event.reason, None, fact.at, fact.event_id,
-                camera_id=event.camera_id, snapshot_id=event.snapshot_id, duplicate_of=event.duplicate_of,
-                measures=event.measures, detail=event.detail,
+                kind="image" if event.clip_id is None else "clip", camera_id=event.camera_id, snapshot_id=event.snapshot_id,
+                duplicate_of=event.duplicate_of, measures=event.measures, detail=event.detail, clip_id=event.clip_id,
             )  # fmt: skip
         case SampleQueuedForReview() as event:
             return Sample(
                 event.sample_id, event.workflow, QUEUED, event.why, None, fact.at, fact.event_id,
                 event.annotation_revision, event.kind, event.camera_id, event.captured_at, event.snapshot_id,
                 as_values(event.media), _values(event.annotations), _values(event.suggestions), event.priority,
+                clip_id=event.clip_id, segments=_values(event.segments),
+                suggested_segments=_values(event.suggested_segments), suggested_by=_value(event.suggested_by),
+                strip=_value(event.strip), preview=_value(event.preview),
             )  # fmt: skip
         case _:
             return None
+
+
+def _value(body: Body | None) -> dict[str, Any] | None:
+    return None if body is None else as_values(body)
 
 
 def _values(bodies: Iterable[Body]) -> tuple[dict[str, Any], ...]:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from libs.common.configuration import put_token, put_workflow
 from libs.common.events import (
+    ClipCaptured,
     DatasetBuilt,
     Event,
     LogLine,
@@ -25,6 +26,7 @@ from libs.common.events import (
     TokenChanged,
     TrainingFailed,
     TrainingProgressed,
+    WashJudged,
     WorkflowChanged,
     as_values,
 )
@@ -40,6 +42,7 @@ from services.console.domain.versions import (
     dataset_version_of,
     model_version_of,
 )
+from services.console.domain.washes import JudgedWash, judged_wash
 from services.console.store.log import Arrival, append, fact, facts_of, lock_projection
 from services.console.store.rows import upsert, values_of
 
@@ -55,6 +58,19 @@ PUT_SNAPSHOT = """
     on conflict (snapshot_id) do update set camera_id = excluded.camera_id, workflow = excluded.workflow,
         captured_at = excluded.captured_at, image = excluded.image, at = excluded.at, event_id = excluded.event_id
     where (excluded.at, excluded.event_id) < (snapshot.at, snapshot.event_id)
+"""
+PUT_CLIP = """
+    insert into clip (clip_id, camera_id, workflow, captured_at, video, subject_id, at, event_id)
+    values ($1, $2, $3, $4, $5, $6, $7, $8)
+    on conflict (clip_id) do update set camera_id = excluded.camera_id, workflow = excluded.workflow,
+        captured_at = excluded.captured_at, video = excluded.video, subject_id = excluded.subject_id, at = excluded.at,
+        event_id = excluded.event_id
+    where (excluded.at, excluded.event_id) < (clip.at, clip.event_id)
+"""
+# What a version said last of a clip is believed.
+PUT_WASH = f"""
+    {upsert("wash", JudgedWash, "clip_id", "model", "version")}
+    where (excluded.judged_at, excluded.event_id) > (wash.judged_at, wash.event_id)
 """
 PUT_EPOCH = """
     insert into training_epoch (training_run_id, attempt, epoch, epochs, metrics, eta_seconds, at, event_id)
@@ -114,6 +130,17 @@ async def _snapshot(connection: Connection, said: Fact, event: SnapshotCaptured)
         PUT_SNAPSHOT, event.snapshot_id, event.camera_id, event.workflow, event.captured_at, as_values(event.image),
         said.at, said.event_id,
     )  # fmt: skip
+
+
+async def _clip(connection: Connection, said: Fact, event: ClipCaptured) -> None:
+    await connection.execute(
+        PUT_CLIP, event.clip_id, event.camera_id, event.workflow, event.captured_at, as_values(event.video),
+        event.subject_id, said.at, said.event_id,
+    )  # fmt: skip
+
+
+async def _wash(connection: Connection, said: Fact, event: WashJudged) -> None:
+    await connection.execute(PUT_WASH, *values_of(judged_wash(said, event)))
 
 
 async def _sample(connection: Connection, said: Fact, event: Event) -> None:
@@ -191,6 +218,8 @@ async def _token(connection: Connection, said: Fact, event: TokenChanged) -> Non
 SAMPLE_EVENTS = (SampleApproved, SampleRejected, SampleQueuedForReview)
 RULES = (
     Rule((SnapshotCaptured,), _snapshot),
+    Rule((ClipCaptured,), _clip),
+    Rule((WashJudged,), _wash),
     Rule(SAMPLE_EVENTS, _sample),
     Rule((DatasetBuilt,), _dataset_version),
     Rule((TrainingProgressed,), _progress),

@@ -9,7 +9,7 @@ from services.console.store.log import Arrival, append, batch_after, lock_projec
 from services.console.store.projection import apply
 
 TABLES = ("snapshot", "sample", "dataset_version", "training_run", "training_epoch", "training_log", "model_version",
-          "alias_change", "prediction", "workflow_revision")  # fmt: skip
+          "alias_change", "prediction", "workflow_revision", "clip", "wash")  # fmt: skip
 # Unqualified names find the shadow's tables first; what has no shadow (the log, tokens) is the real thing.
 SHADOW_FIRST = "set local search_path = console_shadow, console"
 BATCH = 500

@@ -56,6 +56,7 @@ class Camera:
 
     camera_id: str
     snapshots: int
+    clips: int
     first_at: datetime
     last_at: datetime
     approved: int
@@ -82,8 +83,13 @@ SAMPLES = """
 """
 CAMERAS = """
     with seen as (
-        select camera_id, count(*) as snapshots, min(captured_at) as first_at, max(captured_at) as last_at
-        from snapshot group by camera_id
+        select camera_id, count(*) filter (where not is_clip) as snapshots, count(*) filter (where is_clip) as clips,
+            min(captured_at) as first_at, max(captured_at) as last_at
+        from (
+            select camera_id, captured_at, false as is_clip from snapshot
+            union all select camera_id, captured_at, true from clip
+        ) captured
+        group by camera_id
     ), judged as (
         select camera_id, count(*) filter (where verdict = 'approved') as approved,
             count(*) filter (where verdict = 'rejected') as rejected, count(*) filter (where verdict = 'queued') as queued
@@ -233,13 +239,23 @@ class Views:
         return None if definition is None else parse_workflow(definition, origin=f"workflow {name}")
 
     async def cameras(self) -> list[Camera]:
-        """Every camera that sent a snapshot."""
+        """Every camera that sent a snapshot or a clip."""
         return [record_from(Camera, row) for row in await self.pool.fetch(CAMERAS)]
 
     async def snapshot(self, snapshot_id: str) -> dict[str, Any] | None:
         """One snapshot."""
         row = await self.pool.fetchrow("select * from snapshot where snapshot_id = $1", snapshot_id)
         return None if row is None else dict(row)
+
+    async def clip(self, clip_id: str) -> dict[str, Any] | None:
+        """One clip."""
+        row = await self.pool.fetchrow("select * from clip where clip_id = $1", clip_id)
+        return None if row is None else dict(row)
+
+    async def samples_of_clip(self, clip_id: str) -> list[Sample]:
+        """What became of a clip."""
+        rows = await self.pool.fetch("select * from sample where clip_id = $1 order by workflow", clip_id)
+        return [record_from(Sample, row) for row in rows]
 
     async def samples_of_snapshot(self, snapshot_id: str) -> list[Sample]:
         """What became of a snapshot, in each workflow."""

@@ -50,6 +50,7 @@ from services.console.domain.versions import DatasetVersion, ModelVersion
 from services.console.store.dead_letters import DeadLetterStore
 from services.console.store.log import EventLog
 from services.console.store.views import Views
+from services.console.store.washes import WashViews
 
 MOVES = (ModelPromoted, ModelRolledBack, PromotionRejected)
 JUDGED = (ModelEvaluated, EvaluationFailed, EvaluationRequested)
@@ -61,10 +62,11 @@ Test = Callable[[LoggedEvent], bool]
 
 @dataclass(frozen=True)
 class Causes:
-    """Answers `why` for whatever has a name: event, training run, model, dataset version, sample, snapshot, workflow."""
+    """Answers `why` for whatever has a name: event, training run, model, dataset version, sample, snapshot, clip, workflow."""
 
     log: EventLog
     views: Views
+    washes: WashViews
     dead_letters: DeadLetterStore
     objects: Objects
 
@@ -76,8 +78,8 @@ class Causes:
             found = await self._of_id(identity)
         if found is None:
             raise NotFound(
-                f"Nothing here is called {subject!r}: give the id of an event, training run, dataset version, sample "
-                "or snapshot, a model like hairnet@2 or hairnet, or a workflow"
+                f"Nothing here is called {subject!r}: give the id of an event, training run, dataset version, sample"
+                ", snapshot or clip, a model like hairnet@2 or hairnet, or a workflow"
             )
         return found
 
@@ -92,6 +94,9 @@ class Causes:
             return await self._model(next((v for v in versions if v.version == champion), versions[0]))
         if await self.views.snapshot(subject) is not None:
             return await self._snapshot(subject)
+        clip = await self.views.clip(subject)
+        if clip is not None:
+            return await self._clip(subject, clip["event_id"])
         return await self._workflow(subject)
 
     async def _of_id(self, identity: UUID) -> Why | None:
@@ -149,6 +154,9 @@ class Causes:
         chain = await self._nodes(str(sample_id), JUDGED_SAMPLE)
         if sample.snapshot_id is not None:
             chain += await self._snapshot_nodes(sample.snapshot_id)
+        if sample.clip_id is not None:
+            clip = await self.views.clip(sample.clip_id)
+            chain += [] if clip is None else await self._found([clip["event_id"]])
         why = sample.reason or (sample.decided_by and f"by {sample.decided_by}") or ""
         waits_for = "a reviewer" if sample.verdict == "queued" else None
         return Why("sample", str(sample_id), f"{sample.verdict}: {why}", chain, waits_for)
@@ -160,6 +168,18 @@ class Causes:
         verdicts = ", ".join(f"{sample.workflow}: {sample.verdict}" for sample in samples) or "no verdict yet"
         dead = await self._dead_letters(node.event_id for node in chain)
         return Why("snapshot", snapshot_id, verdicts, chain, dead_letters=dead)
+
+    async def _clip(self, clip_id: str, captured: UUID) -> Why:
+        """What became of a clip as a sample, and what models made of it, the last first."""
+        samples, washes = await self.views.samples_of_clip(clip_id), await self.washes.of_clip(clip_id)
+        later = [node for sample in samples for node in await self._nodes(str(sample.sample_id), JUDGED_SAMPLE)]
+        later += await self._found(wash.event_id for wash in washes)
+        chain = [*_newest_first(later), *await self._found([captured])]
+        said = [f"{sample.workflow}: {sample.verdict}" for sample in samples]
+        said += [f"{wash.verdict} by {wash.model}@{wash.version}" for wash in washes]
+        waits_for = "a reviewer" if any(sample.verdict == "queued" for sample in samples) else None
+        dead = await self._dead_letters(node.event_id for node in chain)
+        return Why("clip", clip_id, ", ".join(said) or "no verdict yet", chain, waits_for, dead_letters=dead)
 
     async def _event(self, logged: LoggedEvent) -> Why:
         chain = [node_of(logged)]
@@ -211,10 +231,13 @@ class Causes:
         used = used_from_manifest(lines, {sample.sample_id: sample for sample in known})
         return sample_nodes(used, source="the manifest")
 
+    async def _found(self, event_ids: Iterable[UUID]) -> list[Node]:
+        events = [await self.log.find(event_id) for event_id in event_ids]
+        return [node_of(event) for event in events if event is not None]
+
     async def _snapshot_nodes(self, snapshot_id: str) -> list[Node]:
         snapshot = await self.views.snapshot(snapshot_id)
-        logged = None if snapshot is None else await self.log.find(snapshot["event_id"])
-        return [] if logged is None else [node_of(logged)]
+        return [] if snapshot is None else await self._found([snapshot["event_id"]])
 
     async def _nodes(
         self, key: str, kinds: tuple[type[Event], ...], *, only: Test | None = None, newest: int | None = None
@@ -239,7 +262,11 @@ class Causes:
 
 def _after_start(ran: list[Node], progress: list[Node]) -> list[Node]:
     """The newest progress stands where it belongs in time."""
-    return sorted([*ran, *progress], key=lambda node: (node.at is not None, node.at), reverse=True)
+    return _newest_first([*ran, *progress])
+
+
+def _newest_first(nodes: list[Node]) -> list[Node]:
+    return sorted(nodes, key=lambda node: (node.at is not None, node.at), reverse=True)
 
 
 def _version(event: LoggedEvent) -> object:

@@ -191,7 +191,7 @@ def announcement(version: Version, order: BuildOrder, *, reused: bool) -> Datase
         dataset_version_id=version.id,
         workflow=version.workflow,
         version=version.number,
-        task="detection",
+        task=version.task,
         classes=version.classes,
         manifest=version.manifest,
         counts={split: version.counts[split] for split in SPLITS},
@@ -203,6 +203,7 @@ def announcement(version: Version, order: BuildOrder, *, reused: bool) -> Datase
         removed=0 if reused else version.removed,
         changed=0 if reused else version.changed,
         left_out=dict(version.left_out),
+        seconds_per_step=dict(version.seconds_per_step),
     )
 
 
@@ -219,6 +220,7 @@ def _version(task: Task, draft: Draft, changes: Sequence[Change], number: int, m
         content_sha256=draft.content_sha256,
         counts=draft.counts,
         boxes_per_class=draft.boxes_per_class,
+        seconds_per_step=draft.seconds_per_step,
         left_out=draft.reasons,
         added=numbers["added"],
         removed=numbers["removed"],

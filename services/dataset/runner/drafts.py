@@ -1,7 +1,7 @@
 """A draft: the manifest of a version that may become one, written to a local file from one look at the samples."""
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -30,6 +30,7 @@ class Draft:
     content_sha256: str
     counts: dict[str, int]
     boxes_per_class: dict[str, int]
+    seconds_per_step: dict[str, float]
     left_out: Mapping[UUID, str]
     places: Sequence[Assignment]
     seen: list[int]
@@ -53,7 +54,8 @@ async def draft_version(samples: SampleStore, workflow: Workflow, path: Path) ->
         path=path,
         content_sha256=content_digest(workflow, writer.content_sha256),
         counts={split: lines.counts[split] for split in SPLITS},
-        boxes_per_class={name: lines.boxes[name] for name in workflow.class_names},
+        boxes_per_class={name: lines.boxes[name] for name in workflow.given_labels},
+        seconds_per_step={name: round(lines.seconds[name], 3) for name in workflow.given_labels if workflow.procedure},
         left_out=plan.left_out,
         places=plan.new,
         seen=seen,
@@ -65,7 +67,7 @@ async def _plan(look: Look, workflow: Workflow) -> SplitPlan:
     absent = await look.absent_keys()
 
     def work() -> SplitPlan:
-        classes = frozenset(workflow.class_names)
+        classes = frozenset(workflow.given_labels)
         usable = [sample for sample in candidates if sample.labels <= classes]
         unknown = {sample.sample_id: sample.key for sample in candidates if not sample.labels <= classes}
         plan = plan_splits(usable, links, places, workflow.dataset.split, absent | unknown)
@@ -79,7 +81,7 @@ def _require_enough(workflow: Workflow, usable: Sequence[Candidate], plan: Split
     placed = [sample for sample in usable if sample.sample_id in plan.places]
     per_class = Counter(label for sample in placed for label in sample.labels)
     counts = Counter(place.split for place in plan.places.values())
-    reason = shortage(workflow.dataset, workflow.class_names, len(placed), per_class) or empty_split(
+    reason = shortage(workflow.dataset, workflow.given_labels, len(placed), per_class) or empty_split(
         workflow.dataset, counts
     )
     if reason is not None:
@@ -99,12 +101,15 @@ class LineCounter:
     places: Mapping[UUID, Place]
     counts: Counter[str] = field(default_factory=Counter[str])
     boxes: Counter[str] = field(default_factory=Counter[str])
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
 
     def add(self, samples: Sequence[StoredLine]) -> None:
         """Write and count the samples that have a place."""
-        for sample_id, line, labels in samples:
+        for sample_id, line, labels, seconds in samples:
             place = self.places.get(sample_id)
             if place is not None:
                 self.writer.add_raw(placed_line(line, place.split, place.group))
                 self.counts[place.split] += 1
                 self.boxes.update(labels)
+                for label, lasting in zip(labels, seconds, strict=False):  # boxes last no time
+                    self.seconds[label] += lasting

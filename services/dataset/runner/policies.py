@@ -58,8 +58,8 @@ class PolicyLoop:
         build_id = stable_id(KIND, workflow.name, work.number, workflow.dataset.model_dump_json(), workflow.class_names)
         if not decision.build or self._settled.get(workflow.name) == build_id:
             return None if decision.build else decision.reason
-        stock = await self.samples.stock(workflow.name, workflow.class_names)
-        reason = shortage(workflow.dataset, workflow.class_names, *stock)
+        stock = await self.samples.stock(workflow.name, workflow.given_labels)
+        reason = shortage(workflow.dataset, workflow.given_labels, *stock)
         if reason is not None or await self._order(workflow.name, build_id, decision.reason):
             self._settled[workflow.name] = build_id
         return reason

@@ -25,12 +25,12 @@ BATCH = 2000
 APPROVE = """
     with approval as (
         insert into sample (sample_id, workflow, line, camera_id, captured_at, labels, annotation_revision, leakage_group,
-                            approved_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, coalesce($9, now()))
+                            approved_at, seconds)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, coalesce($9, now()), $12)
         on conflict (sample_id) do update set workflow = excluded.workflow, line = excluded.line,
             camera_id = excluded.camera_id, captured_at = excluded.captured_at, labels = excluded.labels,
             annotation_revision = excluded.annotation_revision, leakage_group = excluded.leakage_group,
-            approved_at = excluded.approved_at
+            approved_at = excluded.approved_at, seconds = excluded.seconds
         where (excluded.annotation_revision, excluded.approved_at)
             > (coalesce(sample.annotation_revision, -1), coalesce(sample.approved_at, '-infinity'))
         returning sample_id, workflow
@@ -65,11 +65,14 @@ class PendingWork:
 
 
 class StoredLine(NamedTuple):
-    """A sample's part of its manifest line, as JSON, and the label of each of its boxes."""
+    """A sample's part of its manifest line, as JSON, and the label of each of its boxes; of a clip: the step of each of its
+    segments, and how long it lasts.
+    """
 
     sample_id: UUID
     line: str
     labels: list[str]
+    seconds: list[float]
 
 
 @dataclass(frozen=True)
@@ -100,12 +103,13 @@ class SampleStore:
             to_json(sample_line(event)).decode(),
             event.camera_id,
             event.captured_at,
-            [annotation.label for annotation in event.annotations],
+            labels_of(event),
             event.annotation_revision,
             event.leakage_group,
             envelope.time,
             envelope.event_id,
             envelope.correlation_id,
+            [segment.end_seconds - segment.start_seconds for segment in event.segments],
         )
         if event.near_duplicates:
             await connection.execute(
@@ -234,10 +238,18 @@ class Look:
     async def batches(self) -> AsyncIterator[list[StoredLine]]:
         """Live samples by sample id, a few thousand at a time."""
         cursor = await self.connection.cursor(
-            "select sample_id, line, labels from sample where workflow = $1 and live order by sample_id", self.workflow
+            "select sample_id, line, labels, seconds from sample where workflow = $1 and live order by sample_id",
+            self.workflow,
         )
         while rows := await cursor.fetch(BATCH):
-            yield [StoredLine(row["sample_id"], row["line"], row["labels"]) for row in rows]
+            yield [StoredLine(row["sample_id"], row["line"], row["labels"], row["seconds"]) for row in rows]
+
+
+def labels_of(event: SampleApproved) -> list[str]:
+    """The label of each box, or the step of each segment."""
+    if event.kind == "clip":
+        return [segment.step for segment in event.segments]
+    return [annotation.label for annotation in event.annotations]
 
 
 def sample_line(event: SampleApproved) -> SampleLine:
@@ -249,6 +261,8 @@ def sample_line(event: SampleApproved) -> SampleLine:
         camera_id=event.camera_id,
         captured_at=event.captured_at.astimezone(UTC),
         annotations=event.annotations,
+        segments=event.segments if event.kind == "clip" else None,
+        subject_id=event.subject_id,
         annotation_revision=event.annotation_revision,
         annotated_by=event.approved_by,
     )

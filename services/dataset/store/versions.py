@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import asyncpg
@@ -27,12 +27,13 @@ class Version:
     workflow: str
     number: int
     parent: int | None
-    task: str
+    task: Literal["detection", "temporal"]
     classes: tuple[str, ...]
     manifest: Media
     content_sha256: str
     counts: dict[str, int]
     boxes_per_class: dict[str, int]
+    seconds_per_step: dict[str, float]
     left_out: dict[str, int]
     added: int
     removed: int
@@ -100,8 +101,8 @@ class VersionStore:
         status = await connection.execute(
             """
             insert into dataset_version (id, workflow, number, parent, task, classes, manifest, content_sha256, counts,
-                boxes_per_class, left_out, added, removed, changed, job_id, requested_by, reason)
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) on conflict do nothing
+                boxes_per_class, left_out, added, removed, changed, job_id, requested_by, reason, seconds_per_step)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) on conflict do nothing
             """,
             version.id,
             version.workflow,
@@ -120,6 +121,7 @@ class VersionStore:
             version.job_id,
             version.requested_by,
             version.reason,
+            version.seconds_per_step,
         )
         if status == "INSERT 0 0":
             raise Outdated(f"Another build of {version.workflow} has finished since version {version.parent or 0}")

@@ -1,14 +1,13 @@
-"""What the child process is given: files on this machine and everything the report has to say about their origin."""
+"""What every evaluation is given and answers, whatever is judged: files on this machine, origin, rules, champion."""
 
 from collections.abc import Mapping, Sized
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 from uuid import UUID
 
 from libs.common.errors import Permanent
-from libs.vision.boxes import Annotation
 from services.evaluator.domain.gate import Obstacle, Rules
 from services.evaluator.domain.words import Words
 
@@ -16,38 +15,25 @@ EvaluatedSplit = Literal["test", "val"]
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """A sample of the evaluated splits: the fetched file, where it came from, and what a person says is there."""
-
-    sample_id: UUID
-    camera_id: str
-    captured_at: datetime
-    path: Path
-    uri: str
-    truth: tuple[Annotation, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Contender:
-    """A shipped detector: its file and its class names in the order of their index.
-
-    `operating_confidence` is what it ships with; None for a model that has not been evaluated yet.
-    """
+    """A model as it ships: its file and its class names in the order of their index."""
 
     name: str
     path: Path
     sha256: str
     classes: tuple[str, ...]
-    operating_confidence: Mapping[str, float] | None = None
+
+
+C = TypeVar("C", bound=Contender)
 
 
 @dataclass(frozen=True, slots=True)
-class Champion:
+class Champion(Generic[C]):
     """The model version that runs now: its files, or what keeps it from being measured."""
 
     name: str
     version: int
-    model: Contender | Obstacle
+    model: C | Obstacle
 
     @property
     def reference(self) -> str:
@@ -75,8 +61,8 @@ class Lineage:
 
 
 @dataclass(frozen=True, slots=True)
-class Assignment:
-    """One evaluation. `test` is judged (or `val` where there is no test split), `val` gives the operating confidences.
+class Assignment(Generic[C]):
+    """One evaluation; what is shown to the model is said by the kinds of it. `classes` are those of the dataset version.
 
     The child writes report.json and report.html into `folder`.
     """
@@ -86,10 +72,8 @@ class Assignment:
     class_titles: Mapping[str, Words]
     classes: tuple[str, ...]
     rules: Rules
-    model: Contender
-    champion: Champion | None
-    pictures: Mapping[EvaluatedSplit, tuple[Picture, ...]]
-    dropped_annotations: int
+    model: C
+    champion: Champion[C] | None
     lineage: Lineage
     folder: Path
     threads: int
@@ -114,13 +98,13 @@ class Judgement:
     seconds: dict[str, float]
 
 
-def evaluated_split(pictures: Mapping[EvaluatedSplit, Sized], *, dataset: str) -> EvaluatedSplit:
-    """The test split, or val where test is empty. Raises `Permanent` where both are."""
+def evaluated_split(samples: Mapping[EvaluatedSplit, Sized], *, dataset: str, kind: str) -> EvaluatedSplit:
+    """The test split, or val where test is empty. Raises `Permanent` where both are; `kind` is "picture" or "clip"."""
     for split in ("test", "val"):
-        if len(pictures[split]) > 0:
+        if len(samples[split]) > 0:
             return split
     raise Permanent(
-        f"Dataset version {dataset} has no picture in its splits test and val, so there is nothing to judge the model by:"
+        f"Dataset version {dataset} has no {kind} in its splits test and val, so there is nothing to judge the model by:"
         " approve samples of more cameras or other hours, or raise the test share of the workflow, and build again"
     )
 

@@ -62,8 +62,13 @@ class Verdict:
         return tuple(words.en for words in (*self.failures, *self.notes))
 
 
-def judge(rules: Rules, model: Numbers, rival: Rival | None, notes: tuple[Words, ...] = ()) -> Verdict:
-    """Hold the numbers to the workflow's rules; rules about drops need a champion, all others don't."""
+def judge(
+    rules: Rules, model: Numbers, rival: Rival | None, notes: tuple[Words, ...] = (), *, camera_metric: str
+) -> Verdict:
+    """Hold the numbers to the workflow's rules; rules about drops need a champion, all others don't.
+
+    `camera_metric` is the metric in which no camera may drop.
+    """
     failures = [*_minimum_failures(rules, model), *_class_failures(rules, model)]
     if rival is None:
         return Verdict(tuple(failures), (*notes, NO_CHAMPION))
@@ -72,7 +77,7 @@ def judge(rules: Rules, model: Numbers, rival: Rival | None, notes: tuple[Words,
             return Verdict((*failures, rival.measured.words), notes)
         return Verdict(tuple(failures), (*notes, rival.measured.words))
     failures += [*_drop_failures(rules, model, rival.name, rival.measured)]
-    failures += [*_camera_failures(rules, model, rival.name, rival.measured)]
+    failures += [*_camera_failures(rules, model, rival, rival.measured, camera_metric)]
     return Verdict(tuple(failures), notes)
 
 
@@ -115,12 +120,14 @@ def _drop_failures(rules: Rules, model: Numbers, champion: str, theirs: Numbers)
         yield from _dropped(metric, before, after, allowed, champion=champion)
 
 
-def _camera_failures(rules: Rules, model: Numbers, champion: str, theirs: Numbers) -> Iterator[Words]:
+def _camera_failures(rules: Rules, model: Numbers, rival: Rival, theirs: Numbers, metric: str) -> Iterator[Words]:
     if rules.maximum_camera_drop is None:
         return
     for camera, scores in theirs.per_camera.items():
-        before, after = scores.get("map50"), model.per_camera.get(camera, NO_SCORES).get("map50")
-        yield from _dropped(f"map50 on camera {camera}", before, after, rules.maximum_camera_drop, champion=champion)
+        before, after = scores.get(metric), model.per_camera.get(camera, NO_SCORES).get(metric)
+        yield from _dropped(
+            f"{metric} on camera {camera}", before, after, rules.maximum_camera_drop, champion=rival.name
+        )
 
 
 def _dropped(name: str, before: float | None, after: float | None, allowed: float, *, champion: str) -> Iterator[Words]:

@@ -1,27 +1,10 @@
-"""Where the lines of a chart lie: coordinates for the template, in the units of its view box."""
+"""What charts of all reports share: colours, and the cells of a heat map."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-
-from libs.vision.confusion import ConfusionMatrix
-from libs.vision.curves import Curve
-from libs.vision.detection_metrics import ClassMetrics, DetectionMetrics
 
 # Told apart by the colour-blind (after Okabe and Ito).
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#5b5b5b", "#8c6d31")
-DASHES = ("", "7 4", "2 3")
-LEFT, TOP, SIDE_X, SIDE_Y = 52.0, 14.0, 420.0, 300.0
-
-
-@dataclass(frozen=True, slots=True)
-class CurveLine:
-    """One class: its line as SVG points, and where it works."""
-
-    label: str
-    colour: str
-    dashes: str
-    points: str
-    operating_point: tuple[float, float] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,32 +16,9 @@ class Cell:
     right: bool
 
 
-def curve_lines(metrics: DetectionMetrics) -> tuple[CurveLine, ...]:
-    """One line per class that has annotations, in the order of the classes."""
-    return tuple(_line(at, label, curve, metrics.per_class) for at, (label, curve) in enumerate(metrics.curves.items()))
-
-
-def _line(at: int, label: str, curve: Curve, per_class: Mapping[str, ClassMetrics]) -> CurveLine:
-    points = list(zip(curve.recall, curve.precision, strict=True))
-    start = [(0.0, points[0][1])] if points else []
-    scores = per_class[label]
-    works = None if scores.recall is None or scores.precision is None else _place(scores.recall, scores.precision)
-    return CurveLine(
-        label=label,
-        colour=PALETTE[at % len(PALETTE)],
-        dashes=DASHES[at // len(PALETTE) % len(DASHES)],
-        points=" ".join(f"{x:.1f},{y:.1f}" for x, y in (_place(*point) for point in start + points)),
-        operating_point=works,
-    )
-
-
-def _place(recall: float, precision: float) -> tuple[float, float]:
-    return round(LEFT + recall * SIDE_X, 1), round(TOP + (1 - precision) * SIDE_Y, 1)
-
-
-def heat_map(confusion: ConfusionMatrix) -> tuple[tuple[Cell, ...], ...]:
-    """Rows of cells; the diagonal is right, also for the background, which has no count there."""
+def heat_map(counts: Sequence[Sequence[int]]) -> tuple[tuple[Cell, ...], ...]:
+    """Rows of cells; the diagonal is right, also for a detector's background, which has no count there."""
     return tuple(
         tuple(Cell(count, count / max(1, sum(row)), right=at == across) for across, count in enumerate(row))
-        for at, row in enumerate(confusion.counts)
+        for at, row in enumerate(counts)
     )

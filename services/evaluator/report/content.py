@@ -1,4 +1,4 @@
-"""What a report says: report.json is this, field by field. Fields are only ever added; a break is a new `schema`."""
+"""What every report says: report.json is this, field by field. Fields are only ever added; a break is a new `schema`."""
 
 import json
 from collections.abc import Mapping
@@ -7,12 +7,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from libs.vision.confusion import Mistake
-from libs.vision.detection_metrics import CameraMetrics, ClassMetrics, DetectionMetrics
 from services.evaluator.domain.assignment import EvaluatedSplit, Lineage
+from services.evaluator.domain.bootstrap import Interval
 from services.evaluator.domain.words import Words
-
-SCHEMA = "camloop/evaluation-report/1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,15 +17,8 @@ class Protocol:
     """How it was measured, so that somebody else gets the same numbers."""
 
     split: EvaluatedSplit
-    images: int
-    cameras: int
-    boxes: int
-    operating_confidence_from: EvaluatedSplit
-    matching_iou: float
     bootstrap_replicates: int
     seed: int
-    input_width: int
-    input_height: int
     runtime: str
     threads: int
 
@@ -44,23 +34,32 @@ class VerdictPart:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """This model minus the champion; `low` to `high` holds 95 % of bootstrap replicates over images."""
+    """This model minus the champion; `low` to `high` holds 95 % of bootstrap replicates over samples."""
 
     value: float | None
     low: float | None
     high: float | None
 
+    @classmethod
+    def of(cls, ours: float | None, theirs: float | None, interval: Interval | None) -> "Difference":
+        """None where one of them could not be measured."""
+        value = None if ours is None or theirs is None else ours - theirs
+        return cls(value, interval and interval.low, interval and interval.high)
+
+
+def values_of(differences: Mapping[str, Difference]) -> dict[str, float | None]:
+    """Without their intervals, for the event."""
+    return {name: each.value for name, each in differences.items()}
+
 
 @dataclass(frozen=True, slots=True)
 class ChampionPart:
-    """The champion on the same pictures, at the confidences it ships with."""
+    """The champion on the same samples, working as it ships."""
 
     name: str
     version: int
     sha256: str
     metrics: dict[str, float | None]
-    per_class: dict[str, ClassMetrics]
-    per_camera: dict[str, CameraMetrics]
     differences: dict[str, Difference]
 
     @property
@@ -69,17 +68,8 @@ class ChampionPart:
 
 
 @dataclass(frozen=True, slots=True)
-class ReportedMistake:
-    """One of the worst errors, and the sample it is in."""
-
-    mistake: Mistake
-    uri: str
-    captured_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class Report:
-    """Everything an evaluation found. `metrics.worst` is empty: `mistakes` says the same with the samples' addresses."""
+    """Of any evaluation; what was found is said by the kinds of it."""
 
     schema: str
     evaluated_at: datetime
@@ -88,12 +78,8 @@ class Report:
     class_titles: Mapping[str, Words]
     model_sha256: str
     lineage: Lineage
-    protocol: Protocol
     verdict: VerdictPart
     latency_ms: dict[str, float]
-    metrics: DetectionMetrics
-    champion: ChampionPart | None
-    mistakes: tuple[ReportedMistake, ...]
 
 
 def to_json(report: Report) -> bytes:

@@ -1,48 +1,74 @@
 """Report.html: one file without scripts or links to other servers, readable for years from any disk."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from importlib.resources import files
-from typing import Literal
+from typing import Any, Literal
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from services.evaluator.domain.words import Words
-from services.evaluator.report import charts
-from services.evaluator.report.content import Report
-from services.evaluator.report.pictures import GalleryPicture
-from services.evaluator.report.sentences import conclusions, headline, mistake_words, signed_number
+from services.evaluator.report.content import ChampionPart, Difference, Report
+from services.evaluator.report.sentences import headline, signed_number
 
 ABSENT = "–"
-METRIC_NAMES = {
-    "map50": Words("mAP50", "mAP50"),
-    "map50_95": Words("mAP50-95", "mAP50-95"),
-    "precision": Words("Is right (precision)", "正确率（精确率）"),
-    "recall": Words("Finds (recall)", "检出率（召回率）"),
-    "f1": Words("Both (F1)", "综合（F1）"),
-}
 
 
-def render(report: Report, pictures: Sequence[GalleryPicture], *, first: Literal["en", "zh"]) -> str:
-    """The page; `first` is the language it shows until the reader chooses the other."""
-    titles = {label: report.class_titles.get(label, Words(label, label)) for label in report.metrics.per_class}
-    return (
-        _environment()
-        .get_template("report.html")
-        .render(
-            report=report,
-            first=first,
-            headline=headline(report),
-            conclusions=conclusions(report),
-            titles=titles,
-            metric_names=METRIC_NAMES,
-            lines=charts.curve_lines(report.metrics),
-            cells=charts.heat_map(report.metrics.confusion),
-            pictures=pictures,
-            mistake_words=partial(mistake_words, titles),
+@dataclass(frozen=True, slots=True)
+class ComparedRow:
+    """One metric of both models, as it is printed."""
+
+    name: Words
+    ours: str
+    theirs: str
+    change: str
+    size: Literal["better", "worse", "same"]
+    likely: str
+
+
+def render(
+    template: str,
+    report: Report,
+    *,
+    first: Literal["en", "zh"],
+    conclusions: tuple[Words, ...],
+    more: Mapping[str, Any],
+) -> str:
+    """The page of a template that extends `frame.html`; `first` is the language shown until the reader chooses the other.
+
+    `more` is what only this template knows of.
+    """
+    page = _environment().get_template(template)
+    return page.render(report=report, first=first, headline=headline(report), conclusions=conclusions, **more)
+
+
+def compared_rows(
+    names: Mapping[str, Words],
+    ours: Mapping[str, float | None],
+    champion: ChampionPart | None,
+    *,
+    show: Callable[[float | None], str],
+    show_change: Callable[[float | None], str],
+) -> tuple[ComparedRow, ...]:
+    """The table of model against champion, in the order of `names`; empty without a champion."""
+    if champion is None:
+        return ()
+    return tuple(
+        ComparedRow(
+            name=words,
+            ours=show(ours[metric]),
+            theirs=show(champion.metrics[metric]),
+            change=show_change(champion.differences[metric].value),
+            size=size_of_difference(champion.differences[metric].value),
+            likely=_likely(champion.differences[metric], show_change),
         )
+        for metric, words in names.items()
     )
+
+
+def _likely(difference: Difference, show: Callable[[float | None], str]) -> str:
+    return ABSENT if difference.low is None else f"{show(difference.low)} … {show(difference.high)}"
 
 
 def _environment() -> Environment:

@@ -13,11 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from libs.common.children import ChildTooSlow, Limits, limit_memory, run_in_child
-from services.evaluator.domain.assignment import Assignment, Judgement
+from services.evaluator.domain.assignment import Judgement
+from services.evaluator.domain.detection_assignment import DetectionAssignment
+from services.evaluator.domain.temporal_assignment import TemporalAssignment
 
 Tell = Callable[[str, int, int], None]
 """(stage, done, of how many)"""
-Judge = Callable[[Assignment], Awaitable[Judgement]]
+AnyAssignment = DetectionAssignment | TemporalAssignment
+Judge = Callable[[AnyAssignment], Awaitable[Judgement]]
 AnyConnection = Any  # multiprocessing names its two ends differently per platform
 
 
@@ -26,7 +29,7 @@ def judge_on_arrival(connection: AnyConnection, memory_bytes: int) -> Judgement:
     limit_memory(memory_bytes)
     from services.evaluator.runner.judging import judge  # the parent stays without OpenCV and ONNX Runtime
 
-    assignment: Assignment = pickle.loads(Path(connection.recv()).read_bytes())
+    assignment: AnyAssignment = pickle.loads(Path(connection.recv()).read_bytes())
 
     def tell(stage: str, done: int, total: int) -> None:
         connection.send((stage, done, total))
@@ -42,7 +45,7 @@ async def judging_child(tell: Tell, limits: Limits) -> AsyncIterator[Judge]:
     child = asyncio.ensure_future(run_in_child(judge_on_arrival, theirs, limits.memory_bytes))
     loop.add_reader(ours.fileno(), _pass_on, ours, tell, heard)
 
-    async def judge(assignment: Assignment) -> Judgement:
+    async def judge(assignment: AnyAssignment) -> Judgement:
         # Through a file: a pipe blocks once it is full, and would for ever if the child died before reading.
         file = assignment.folder / "assignment.pickle"
         await asyncio.to_thread(file.write_bytes, pickle.dumps(assignment))

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -12,14 +12,9 @@ from libs.common.events import Artifact, DatasetBuilt
 from libs.common.manifests import ManifestLine, read_manifest
 from libs.common.objects import Objects
 from libs.vision.boxes import Annotation, clip_box, valid_box
-from services.evaluator.domain.assignment import (
-    Champion,
-    Contender,
-    EvaluatedSplit,
-    Picture,
-    same_model,
-    unreadable,
-)
+from services.evaluator.domain.assignment import C, Champion, EvaluatedSplit, same_model, unreadable
+from services.evaluator.domain.detection_assignment import Picture, ShippedDetector
+from services.evaluator.domain.temporal_assignment import Decoding, ShippedClipModel
 from services.evaluator.runner.cache import Cache
 from services.evaluator.runner.child import Tell
 from services.evaluator.store import RunningVersion
@@ -28,6 +23,8 @@ MODEL_FILE = "best.onnx"
 METADATA_FILE = "metadata.json"
 PARALLEL_DOWNLOADS = 8
 SPLITS: tuple[EvaluatedSplit, ...] = ("test", "val")
+Load = Callable[[str, tuple[Artifact, ...], tuple[str, ...] | None], Awaitable[C]]
+"""(name, artifacts, classes where metadata.json names none)"""
 
 
 @dataclass(frozen=True)
@@ -39,9 +36,7 @@ class Fetcher:
     desk: Path
 
     async def lines(self, dataset: DatasetBuilt) -> list[ManifestLine]:
-        """The evaluated samples of a dataset version. Raises `Permanent` for a task that is not judged here."""
-        if dataset.task != "detection":
-            raise Permanent(f"Dataset version {dataset.version} is for task {dataset.task!r}; only detection is judged")
+        """The evaluated samples of a dataset version."""
         data = await self.objects.get(dataset.manifest.uri, expected_sha256=dataset.manifest.sha256)
         return await asyncio.to_thread(lambda: [line for line in read_manifest(data) if line.split in SPLITS])
 
@@ -60,31 +55,61 @@ class Fetcher:
 
         return await all_of(fetch(line) for line in lines)
 
-    async def contender(self, name: str, artifacts: tuple[Artifact, ...], classes: tuple[str, ...] | None) -> Contender:
+    async def detector(
+        self, name: str, artifacts: tuple[Artifact, ...], classes: tuple[str, ...] | None
+    ) -> ShippedDetector:
         """A model from its artifacts. What metadata.json says of its classes counts; without it, `classes`.
 
         Raises `Permanent` where the artifact that ships is missing, or where nobody says what it tells apart.
         """
-        model = await self._artifact(_required(artifacts, MODEL_FILE, name))
-        about = next((each for each in artifacts if each.name == METADATA_FILE), None)
-        metadata = (
-            {} if about is None else _parsed(await self.objects.get(about.uri, expected_sha256=about.sha256), about)
-        )
-        known = _class_names(metadata) or classes
+        model = await self.model(name, artifacts)
+        metadata = await self.metadata(artifacts)
+        known = _class_names(metadata, "classes") or classes
         if not known:
             raise Permanent(f"{name} has no {METADATA_FILE} that names its classes: register it again with one")
         sha256 = _required(artifacts, MODEL_FILE, name).sha256
-        return Contender(name, model, sha256, known, _operating_confidence(metadata, known))
+        return ShippedDetector(name, model, sha256, known, _operating_confidence(metadata, known))
 
-    async def champion(self, running: RunningVersion | None, challenger_sha256: str) -> Champion | None:
-        """What runs now, ready to be measured; its own faults are told, not raised."""
+    async def clip_model(
+        self, name: str, artifacts: tuple[Artifact, ...], classes: tuple[str, ...] | None
+    ) -> ShippedClipModel:
+        """A clip model from its artifacts. Raises `Permanent` where metadata.json does not say what it reads."""
+        model = await self.model(name, artifacts)
+        metadata = await self.metadata(artifacts)
+        known = _class_names(metadata, "steps") or classes
+        sha256 = _required(artifacts, MODEL_FILE, name).sha256
+        try:
+            read, decoding = metadata["input"], metadata["decoding"]
+            settings = Decoding(float(decoding["smooth_seconds"]), float(decoding["shortest_seconds"]))
+            reads = f"{read['extractor']}-{read['extractor_version']}"
+        except (KeyError, TypeError, ValueError) as error:
+            raise Permanent(
+                f"The {METADATA_FILE} of {name} does not say how it is run ({error}): train it again"
+            ) from error
+        if not known:
+            raise Permanent(f"{name} has no {METADATA_FILE} that names its steps: register it again with one")
+        return ShippedClipModel(name, model, sha256, known, settings, reads)
+
+    async def model(self, name: str, artifacts: tuple[Artifact, ...]) -> Path:
+        """The file that ships. Raises `Permanent` where there is none."""
+        return await self._artifact(_required(artifacts, MODEL_FILE, name))
+
+    async def metadata(self, artifacts: tuple[Artifact, ...]) -> dict[str, Any]:
+        """What metadata.json says; empty without one."""
+        about = next((each for each in artifacts if each.name == METADATA_FILE), None)
+        return {} if about is None else _parsed(await self.objects.get(about.uri, expected_sha256=about.sha256), about)
+
+    async def champion(
+        self, running: RunningVersion | None, challenger_sha256: str, load: "Load[C]"
+    ) -> Champion[C] | None:
+        """What runs now, loaded and ready to be measured; its own faults are told, not raised."""
         if running is None:
             return None
         reference = f"{running.model}@{running.version}"
         if challenger_sha256 in {each.sha256 for each in running.artifacts if each.name == MODEL_FILE}:
             return Champion(running.model, running.version, same_model(reference))
         try:
-            contender = await self.contender(f"champion {reference}", running.artifacts, None)
+            contender = await load(f"champion {reference}", running.artifacts, None)
         except Permanent as error:
             return Champion(running.model, running.version, unreadable(reference, error))
         return Champion(running.model, running.version, contender)
@@ -150,9 +175,9 @@ def _parsed(data: bytes, artifact: Artifact) -> dict[str, Any]:
     return cast(dict[str, Any], value)
 
 
-def _class_names(metadata: dict[str, Any]) -> tuple[str, ...] | None:
+def _class_names(metadata: dict[str, Any], key: str) -> tuple[str, ...] | None:
     try:
-        return tuple(str(each["name"]) for each in metadata["classes"]) or None
+        return tuple(str(each["name"]) for each in metadata[key]) or None
     except (KeyError, TypeError):
         return None
 

@@ -1,5 +1,6 @@
 """Works through evaluations: fetch the files, let the child judge, store the report, announce."""
 
+import asyncio
 import os
 import time
 from dataclasses import dataclass
@@ -17,16 +18,21 @@ from libs.common.envelope import stable_id
 from libs.common.errors import Permanent, Transient
 from libs.common.events import Artifact, Baseline, EvaluationFailed, Gate, Media, ModelEvaluated, ModelRef, ModelTrained
 from libs.common.jobs import Jobs, Lease
+from libs.common.manifests import ManifestLine
 from libs.common.objects import Objects
 from libs.common.postgres import Connection
 from libs.common.runner import Pulse
 from libs.common.workflows import Workflow
-from services.evaluator.domain.assignment import Assignment, Champion, Judgement, Lineage
+from libs.vision.procedures import procedure_of
+from services.evaluator.domain.assignment import Champion, Judgement, Lineage
+from services.evaluator.domain.detection_assignment import DetectionAssignment
 from services.evaluator.domain.gate import Rules
+from services.evaluator.domain.temporal_assignment import ShippedClipModel, TemporalAssignment
 from services.evaluator.domain.words import Words
 from services.evaluator.runner.cache import Cache
 from services.evaluator.runner.child import Tell, judging_child
 from services.evaluator.runner.fetching import Fetcher, evaluated_pictures
+from services.evaluator.runner.temporal.fetching import ClipFetcher
 from services.evaluator.settings import Settings
 from services.evaluator.store import Evaluation, EvaluatorStore
 
@@ -42,6 +48,11 @@ class Case:
     trained: ModelTrained
     workflow: Workflow
 
+    @property
+    def run_name(self) -> str:
+        """What the model is called until it has a version."""
+        return f"Training run {self.trained.training_run_id}"
+
 
 @dataclass(frozen=True)
 class EvaluationRunner:
@@ -53,6 +64,7 @@ class EvaluationRunner:
     configuration: Configuration
     cache: Cache
     settings: Settings
+    clips: ClipFetcher
 
     async def work(self, lease: Lease, pulse: Pulse) -> None:
         """Judge one artifact and announce the result."""
@@ -61,6 +73,7 @@ class EvaluationRunner:
         async with self.cache.desk(f"{lease.job_id}-{lease.prefix}") as desk:
             champion, judgement, seconds = await self._judge(case, desk, _progress_of(pulse))
             report, files = await self._store_report(case.evaluation, lease, desk)
+        await asyncio.to_thread(self.clips.derived.trim, int(self.settings.cache_gigabytes * 1e9))
         seconds["total"] = round(time.perf_counter() - started, 3)
         evaluated = _evaluated(case, champion, judgement, report, files, seconds)
         await self._announce(lease, case, evaluated)
@@ -77,7 +90,9 @@ class EvaluationRunner:
             )
         return Case(evaluation, trained, await self.configuration.workflow(trained.workflow))
 
-    async def _judge(self, case: Case, desk: Path, tell: Tell) -> tuple[Champion | None, Judgement, dict[str, float]]:
+    async def _judge(
+        self, case: Case, desk: Path, tell: Tell
+    ) -> tuple[Champion[Any] | None, Judgement, dict[str, float]]:
         fetcher = Fetcher(self.objects, self.cache, desk)
         async with judging_child(tell, self._limits) as judge:
             started = time.perf_counter()
@@ -90,31 +105,65 @@ class EvaluationRunner:
     def _limits(self) -> Limits:
         return Limits(int(self.settings.child_memory_gigabytes * 1e9), self.settings.child_silent_seconds)
 
-    async def _assignment(self, case: Case, fetcher: Fetcher, tell: Tell) -> Assignment:
-        trained, workflow = case.trained, case.workflow
-        model = await fetcher.contender(
-            f"Training run {trained.training_run_id}", trained.artifacts, trained.dataset.classes
-        )
-        champion = await fetcher.champion(await self.store.champion(trained.workflow), model.sha256)
-        lines = await fetcher.lines(trained.dataset)
+    async def _assignment(self, case: Case, fetcher: Fetcher, tell: Tell) -> DetectionAssignment | TemporalAssignment:
+        lines = await fetcher.lines(case.trained.dataset)
+        if case.trained.dataset.task == "temporal":
+            return await self._of_clips(case, fetcher, lines, tell)
+        return await self._of_pictures(case, fetcher, lines, tell)
+
+    async def _of_pictures(
+        self, case: Case, fetcher: Fetcher, lines: list[ManifestLine], tell: Tell
+    ) -> DetectionAssignment:
+        trained = case.trained
+        model = await fetcher.detector(case.run_name, trained.artifacts, trained.dataset.classes)
+        running = await self.store.champion(trained.workflow)
+        champion = await fetcher.champion(running, model.sha256, fetcher.detector)
         pictures, dropped = evaluated_pictures(lines, await fetcher.pictures(lines, tell))
-        return Assignment(
-            workflow=workflow.name,
-            title=Words(workflow.title.en, workflow.title.zh),
-            class_titles={each.name: Words(each.title.en, each.title.zh) for each in workflow.classes},
-            classes=trained.dataset.classes,
-            rules=Rules(**workflow.gate.model_dump()),
+        return DetectionAssignment(
+            **self._common(case, fetcher),
             model=model,
             champion=champion,
             pictures=pictures,
             dropped_annotations=dropped,
-            lineage=_lineage(case),
-            folder=fetcher.desk,
-            threads=self.settings.threads or available_cores(),
-            language=self.settings.report_language,
-            gallery=self.settings.report_pictures,
-            evaluated_at=datetime.now(UTC),
         )
+
+    async def _of_clips(
+        self, case: Case, fetcher: Fetcher, lines: list[ManifestLine], tell: Tell
+    ) -> TemporalAssignment:
+        trained, procedure = case.trained, case.workflow.procedure
+        if procedure is None:
+            raise Permanent(
+                f"Workflow {case.workflow.name} has no procedure any more: a clip model can't be judged by it"
+            )
+        model = await fetcher.clip_model(case.run_name, trained.artifacts, trained.dataset.classes)
+        running = await self.store.champion(trained.workflow)
+        champion = await fetcher.champion(running, model.sha256, fetcher.clip_model)
+        reads = [model.reads]
+        if champion is not None and isinstance(champion.model, ShippedClipModel):
+            reads.append(champion.model.reads)
+        return TemporalAssignment(
+            **self._common(case, fetcher),
+            model=model,
+            champion=champion,
+            procedure=procedure_of(procedure),
+            clips=await self.clips.clips(lines, reads, tell),
+        )
+
+    def _common(self, case: Case, fetcher: Fetcher) -> dict[str, Any]:
+        workflow = case.workflow
+        return {
+            "workflow": workflow.name,
+            "title": Words(workflow.title.en, workflow.title.zh),
+            "class_titles": {each.name: Words(each.title.en, each.title.zh) for each in workflow.all_classes},
+            "classes": case.trained.dataset.classes,
+            "rules": Rules(**workflow.gate.model_dump()),
+            "lineage": _lineage(case),
+            "folder": fetcher.desk,
+            "threads": self.settings.threads or available_cores(),
+            "language": self.settings.report_language,
+            "gallery": self.settings.report_pictures,
+            "evaluated_at": datetime.now(UTC),
+        }
 
     async def _store_report(
         self, evaluation: Evaluation, lease: Lease, desk: Path
@@ -188,7 +237,7 @@ def _lineage(case: Case) -> Lineage:
 
 def _evaluated(
     case: Case,
-    champion: Champion | None,
+    champion: Champion[Any] | None,
     judgement: Judgement,
     report: Media,
     files: tuple[Artifact, ...],
@@ -213,7 +262,7 @@ def _evaluated(
     )
 
 
-def _baseline(champion: Champion | None, judgement: Judgement) -> Baseline | None:
+def _baseline(champion: Champion[Any] | None, judgement: Judgement) -> Baseline | None:
     if champion is None or judgement.champion_metrics is None or judgement.comparison is None:
         return None
     return Baseline(

@@ -13,17 +13,17 @@ from starlette.types import Message
 from libs.common.errors import Permanent
 
 METADATA_BYTES = 1024 * 1024
-"""Room for the metadata and the multipart borders beside the image."""
+"""Room for the metadata and the multipart borders beside the file."""
 
 
 @asynccontextmanager
-async def limited_form(request: Request, *, maximum_image_bytes: int) -> AsyncIterator[FormData]:
-    """The form of a request. Raises 413 as soon as more than the image's limit (and some metadata) has arrived."""
-    maximum = maximum_image_bytes + METADATA_BYTES
+async def limited_form(request: Request, *, maximum_bytes: int) -> AsyncIterator[FormData]:
+    """The form of a request. Raises 413 as soon as more than the file's limit (and some metadata) has arrived."""
+    maximum = maximum_bytes + METADATA_BYTES
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > maximum:
-        raise too_large(maximum_image_bytes)
-    form = await _parsed(Request(request.scope, _counting(request, maximum, maximum_image_bytes)))
+        raise too_large(maximum_bytes)
+    form = await _parsed(Request(request.scope, _counting(request, maximum, maximum_bytes)))
     try:
         yield form
     finally:
@@ -55,18 +55,23 @@ def _counting(request: Request, maximum: int, limit: int) -> Any:
 
 def too_large(limit: int) -> HTTPException:
     """413, with the limit in it."""
-    return HTTPException(413, f"The image is larger than {limit} bytes: send a smaller or more compressed one")
+    return HTTPException(413, f"The file is larger than {limit} bytes: send a smaller or more compressed one")
 
 
-async def image_bytes(form: FormData, *, maximum_image_bytes: int) -> bytes:
-    """The part `image`. Its file name and declared type mean nothing."""
-    part = form.get("image")
-    if not isinstance(part, UploadFile):
-        raise Permanent("The picture is missing: send multipart/form-data with a file in the part `image`")
-    data = await part.read()
-    if len(data) > maximum_image_bytes:
-        raise too_large(maximum_image_bytes)
+async def image_bytes(form: FormData, *, maximum_bytes: int) -> bytes:
+    """The part `image`."""
+    data = await file_part(form, "image", "picture").read()
+    if len(data) > maximum_bytes:
+        raise too_large(maximum_bytes)
     return data
+
+
+def file_part(form: FormData, name: str, what: str) -> UploadFile:
+    """The uploaded file of a part. Its file name and declared type mean nothing."""
+    part = form.get(name)
+    if not isinstance(part, UploadFile):
+        raise Permanent(f"The {what} is missing: send multipart/form-data with a file in the part `{name}`")
+    return part
 
 
 async def metadata_text(form: FormData) -> bytes:

@@ -124,6 +124,7 @@ class AliasStore:
             return PromotionRejected(**said, version=outcome.after, reasons=outcome.reasons)
         version = await self._version(connection, request.model, outcome.after)
         said |= {"reason": request.reason, "workflow": version.workflow, "artifacts": version.artifacts}
+        said |= {"metrics": version.metrics}
         if request.deed == "promote":
             return ModelPromoted(**said, version=version.version, previous_version=outcome.before)
         assert outcome.before is not None  # judged: there is something to roll back

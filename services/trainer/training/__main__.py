@@ -118,7 +118,7 @@ def _fail(reporter: Reporter, failed: Failed) -> int:
 
 def _unexpected(error: Exception) -> Failed:
     if "out of memory" in str(error).lower() or isinstance(error, MemoryError):
-        hint = "Lower the hyperparameter batch or image_size, or choose a smaller model"
+        hint = "Lower the hyperparameter batch or image_size (of clips: members or maps), or choose a smaller model"
         return Failed(reason=f"Out of memory: {error}", hint=hint, permanent=False)
     if isinstance(error, OSError):
         hint = "Check the free space and the rights of the output folder"

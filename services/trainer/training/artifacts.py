@@ -21,18 +21,19 @@ def describe(path: Path) -> Artifact:
     return Artifact(name=path.name, path=path, sha256=sha256_of(path), bytes=path.stat().st_size)
 
 
-def metadata_of(spec: TrainingSpec, *, abi: str, licence: str, height: int, width: int) -> dict[str, Any]:
+def metadata_of(spec: TrainingSpec, *, abi: str, licence: str, reads: Mapping[str, object]) -> dict[str, Any]:
     """The part of `metadata.json` that is the same for all back-ends; the caller adds its own keys and `files`.
 
-    The registry fills in model and version, the evaluator the operating confidence of each class.
+    `reads` is what the model takes in: the size of an image, or the extractor of a clip's features. The registry fills in
+    model and version, the evaluator the operating confidence of each class.
     """
     return {
         "abi": abi,
         "model": None,
         "version": None,
         "workflow": spec.workflow,
-        "classes": [entry.model_dump() for entry in spec.classes],
-        "input": {"height": height, "width": width},
+        "steps" if spec.task == "temporal" else "classes": [entry.model_dump() for entry in spec.classes],
+        "input": dict(reads),
         "operating_confidence": None,
         "backend": spec.backend,
         "licence": licence,

@@ -98,7 +98,91 @@ class UltralyticsHyperparameters(Hyperparameters):
         return self.learning_rate or (0.01 if self.optimizer in ("auto", "SGD", "MuSGD") else 0.001)
 
 
-SCHEMAS: Mapping[str, type[Hyperparameters]] = {"ultralytics": UltralyticsHyperparameters}
+class ClipHyperparameters(Hyperparameters):
+    """What all back-ends that learn from clips have in common."""
+
+    extractor: Literal["auto", "hands", "pose", "classic"] = Field(
+        "auto",
+        description="What the model reads of a clip: tracked hands, a tracked body, or plain measures of the picture; "
+        "auto: the best that can be seen in the clips",
+    )
+    causal: bool = Field(
+        False, description="Judge every moment without knowing what comes after it, as a live camera has to"
+    )
+    background: bool = Field(
+        True,
+        description="Label 0 means that no step goes on; false: label 0 is a step like the others",
+    )
+    smooth_seconds: float = Field(
+        1.0, ge=0, le=10, description="Decoding: average the probabilities over this time round each moment"
+    )
+    shortest_seconds: float = Field(
+        0.4, ge=0, le=10, description="Decoding: a shorter run of a label goes to its longer neighbour"
+    )
+
+
+class TemporalHyperparameters(ClipHyperparameters):
+    """Hyperparameters of a small neural network over the moments of a clip."""
+
+    model: Literal["mstcn", "bilstm", "lstm", "transformer"] = Field(
+        "mstcn",
+        description="mstcn: dilated convolutions in stages that refine one another; bilstm: a memory running both ways; "
+        "lstm: one running forward, causal; transformer: attention to the neighbourhood",
+    )
+    members: int = Field(
+        1, ge=1, le=16, description="Networks whose mean is the model: steadier, and as many times slower to train"
+    )
+    epochs: int = Field(60, ge=1, le=3000, description="Passes over the train split, at most")
+    patience: int = Field(0, ge=0, le=3000, description="Stop after this many epochs without a better one; 0: never")
+    stages: int = Field(3, ge=1, le=8, description="mstcn: stages, each refining the one before")
+    layers: int | None = Field(
+        None, ge=1, le=12, description="Layers (mstcn: of each stage); empty: 7 for mstcn, 2 for transformer, else 1"
+    )
+    maps: int | None = Field(
+        None,
+        ge=4,
+        le=512,
+        multiple_of=4,
+        description="Numbers per moment inside the network; empty: 32 for mstcn, else 64",
+    )
+    window: int = Field(32, ge=4, le=512, description="transformer: moments it looks back and ahead in each layer")
+    components: int = Field(
+        64, ge=2, le=512, description="More than twice as many inputs are reduced to this many principal components"
+    )
+    dropout: float = Field(0.3, ge=0, lt=1, description="Share of the numbers inside that are left out in training")
+    learning_rate: float = Field(0.001, gt=0, le=1, description="Learning rate of Adam")
+    weight_decay: float = Field(0.0, ge=0, le=0.1, description="L2 regularisation")
+    clip_norm: float = Field(5.0, gt=0, le=1000, description="Longest gradient of a step")
+    noise: float = Field(0.07, ge=0, le=1, description="Noise on the inputs, in their standard deviations")
+    longest_stride: int = Field(2, ge=1, le=8, description="Every n-th moment only, n random up to this: other tempos")
+    smoothing: float = Field(0.15, ge=0, le=10, description="Weight of the loss that keeps neighbours alike")
+
+    @model_validator(mode="after")
+    def _a_memory_running_backwards_knows_the_future(self) -> "TemporalHyperparameters":
+        if self.causal and self.model == "bilstm":
+            raise ValueError("bilstm reads the clip from its end, too, and cannot be causal: use lstm")
+        return self
+
+
+class ClassicHyperparameters(ClipHyperparameters):
+    """Hyperparameters of a classifier that sees each moment with its neighbours, by scikit-learn."""
+
+    model: Literal["forest", "logistic"] = Field("forest", description="forest: random trees; logistic: a linear model")
+    reach_seconds: float = Field(
+        0.4, ge=0, le=10, description="How far to each side a moment's neighbours are seen (causal: twice that, before)"
+    )
+    neighbours: int = Field(4, ge=0, le=50, description="Neighbours seen on each side, spread evenly over the reach")
+    trees: int = Field(200, ge=1, le=5000, description="forest: number of trees")
+    depth: int = Field(14, ge=1, le=64, description="forest: longest chain of questions in a tree")
+    leaf: int = Field(3, ge=1, le=10_000, description="forest: fewest moments in a leaf")
+    regularisation: float = Field(0.01, gt=0, le=1e6, description="logistic: C of scikit-learn, smaller is smoother")
+
+
+SCHEMAS: Mapping[str, type[Hyperparameters]] = {
+    "ultralytics": UltralyticsHyperparameters,
+    "temporal": TemporalHyperparameters,
+    "classic": ClassicHyperparameters,
+}
 
 
 def parse_hyperparameters(kind: type[Parameters], given: Mapping[str, Any]) -> Parameters:
@@ -110,10 +194,11 @@ def parse_hyperparameters(kind: type[Parameters], given: Mapping[str, Any]) -> P
         return kind.model_validate(dict(given), strict=True)
     except ValidationError as error:
         faults = [f"{_name(fault['loc'])}{fault['msg']}" for fault in error.errors()]
+        backends = [name for name, schema in SCHEMAS.items() if schema is kind]
         raise TrainingFailed(
             "Hyperparameters: " + "; ".join(faults),
             f"Allowed are: {', '.join(kind.model_fields)}. Their ranges: "
-            "python -m services.trainer.training --schema ultralytics",
+            f"python -m services.trainer.training --schema {' '.join(backends)}",
         ) from error
 
 

@@ -6,9 +6,9 @@ Start one by hand, without Kafka, PostgreSQL or S3::
     python -m services.trainer.training --backends          which back-ends are installed, what is missing (JSON)
     python -m services.trainer.training --schema ultralytics   its hyperparameters as JSON Schema
 
-**In**: `TrainingSpec`, a JSON file. `dataset` names a folder with `manifest.jsonl` (see `manifest.py`) and the images
-it lists; `output` a folder, made if need be, outside of which nothing is written; `resume_from` a file that an earlier
-child announced as checkpoint, from any folder or machine.
+**In**: `TrainingSpec`, a JSON file. `dataset` names a folder with `manifest.jsonl` and what it lists: images
+(`manifest.py`) or the features of clips (`clip_manifest.py`); `output` a folder, made if need be, outside of which
+nothing is written; `resume_from` a file that an earlier child announced as checkpoint, from any folder or machine.
 
 **Out**: one JSON object a line on stdout, each with a `type` (`Line` is their union):
 
@@ -25,8 +25,8 @@ child announced as checkpoint, from any folder or machine.
 checkpoint holds all epochs before it, so whoever resumes repeats at most one. A reader that goes away (broken pipe)
 means the same. SIGKILL at any time costs no more than that either.
 
-**Output folder** at the end: `best.pt`, `best.onnx` (signature `detector/1`), `metadata.json`, `results.csv`,
-`train.log`; `checkpoints/` and `work/` may be deleted.
+**Output folder** at the end: `best.onnx` (signature `detector/1` or `temporal/1`), `best.pt` where the framework has such
+weights, `metadata.json`, `results.csv`, `train.log`; `checkpoints/` and `work/` may be deleted.
 """
 
 from collections.abc import Mapping
@@ -76,6 +76,7 @@ class TrainingSpec(Value):
     threads: Annotated[int, Field(ge=1)] | None = None
     resume_from: Path | None = None
     weights_folder: Path | None = None
+    notes: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _class_ids_are_indices(self) -> "TrainingSpec":
@@ -186,6 +187,15 @@ BACKENDS: Mapping[str, Backend] = {
         extra="ultralytics",
         licence="AGPL-3.0",
         tasks=("detection",),
+    ),
+    "temporal": Backend(
+        modules=("torch", "onnx", "onnxruntime"), extra="temporal", licence="BSD-3-Clause", tasks=("temporal",)
+    ),
+    "classic": Backend(
+        modules=("sklearn", "skl2onnx", "onnx", "onnxruntime"),
+        extra="temporal",
+        licence="BSD-3-Clause",
+        tasks=("temporal",),
     ),
 }
 """Back-ends by name; each is the module of that name beside this file, with `train(spec, reporter) -> Result`."""

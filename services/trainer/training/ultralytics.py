@@ -375,7 +375,7 @@ def _export(run: _Run) -> tuple[Path, Path]:
 
 def _metadata(run: _Run, base_weights: Path | None, validated_on: str) -> dict[str, Any]:
     size = run.hyper.image_size
-    common = metadata_of(run.spec, abi=ABI, licence=LICENCE, height=size, width=size)
+    common = metadata_of(run.spec, abi=ABI, licence=LICENCE, reads={"height": size, "width": size})
     base = {"name": base_weights.name, "sha256": sha256_of(base_weights), "licence": LICENCE} if base_weights else None
     return {
         **common,

@@ -17,7 +17,7 @@ from libs.common.testing import NOON, FakeObjects, envelope_for, media, snapshot
 from libs.vision.hashing import hamming
 from services.cleaner.domain.samples import Sample, sample_id_of
 from services.cleaner.handlers import clean_snapshot, settle_review
-from services.cleaner.store import CleanerStore
+from services.cleaner.store.samples import CleanerStore
 from tests.support.hostile.in_process import InProcess
 from tests.unit.cleaner.cleaner_kit import FakeConfiguration, make_picture, make_workflow
 

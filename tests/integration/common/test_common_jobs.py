@@ -81,6 +81,18 @@ async def test_urgent_jobs_first_then_old_ones(pool: Pool, first: Jobs) -> None:
     assert (await row(pool, later))["state"] == "queued"
 
 
+async def test_a_job_goes_to_a_worker_that_offers_what_it_needs(pool: Pool, first: Jobs, second: Jobs) -> None:
+    needy = await enqueue(pool, spec={"needs": "ultralytics"}, priority=9)
+    plain = await enqueue(pool)
+    lease = await first.claim("train", ("temporal", "classic"))
+    assert lease is not None
+    assert lease.job_id == plain
+    assert await first.claim("train", ("temporal",)) is None
+    other = await second.claim("train", ("ultralytics",))
+    assert other is not None
+    assert other.job_id == needy
+
+
 async def test_a_claim_says_who_and_why(pool: Pool, first: Jobs) -> None:
     job_id = await enqueue(pool, spec={"run": "r"})
     lease = await claim(first)

@@ -25,6 +25,7 @@ from services.console.store.log import EventLog, arrival_of
 from services.console.store.projection import keep_and_apply
 from services.console.store.rebuild import TABLES
 from services.console.store.views import Views
+from services.console.store.washes import WashViews
 from services.console.store.why import Causes
 from services.console.store.workflows import WorkflowStore
 
@@ -78,10 +79,10 @@ async def console(database: Any, settings: CommonSettings, environment: dict[str
     await objects.ensure_bucket()
     own = Settings(_env_file=None, stream_poll_seconds=0.05, **environment)
     app = create_app(own).http_app()
-    views, log, letters = Views(pool), EventLog(pool), DeadLetterStore(pool)
+    views, log, letters, washes = Views(pool), EventLog(pool), DeadLetterStore(pool), WashViews(pool)
     state = {
-        "pool": pool, "objects": objects, "configuration": Configuration(pool), "settings": own, "views": views,
-        "event_log": log, "dead_letters": letters, "causes": Causes(log, views, letters, objects),
+        "pool": pool, "objects": objects, "configuration": Configuration(pool), "settings": own, "views": views, "washes": washes,
+        "event_log": log, "dead_letters": letters, "causes": Causes(log, views, washes, letters, objects),
         "workflow_store": WorkflowStore(pool), "streams": Streams(),
     }  # fmt: skip
     for name, value in state.items():

@@ -11,7 +11,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from libs.vision.boxes import Annotation
-from services.evaluator.domain.assignment import Assignment, Contender, Lineage, Picture
+from services.evaluator.domain.assignment import Lineage
+from services.evaluator.domain.detection_assignment import DetectionAssignment, Picture, ShippedDetector
 from services.evaluator.domain.gate import Rules
 from services.evaluator.domain.words import Words
 
@@ -134,16 +135,16 @@ def lineage() -> Lineage:
     )
 
 
-def four_picture_assignment(folder: Path) -> Assignment:
+def four_picture_assignment(folder: Path) -> DetectionAssignment:
     """A detector of red and blue, the four pictures as test and again as val, no champion, no rules."""
     model = colour_detector(folder / "best.onnx", CLASSES)
-    return Assignment(
+    return DetectionAssignment(
         workflow="colours",
         title=Words("Colours", "颜色"),
         class_titles={"red": Words("Red", "红色"), "blue": Words("Blue", "蓝色")},
         classes=CLASSES,
         rules=Rules(),
-        model=Contender("run", model, "a" * 64, CLASSES),
+        model=ShippedDetector("run", model, "a" * 64, CLASSES),
         champion=None,
         pictures={"test": four_pictures(folder), "val": four_pictures(folder, start=10)},
         dropped_annotations=0,

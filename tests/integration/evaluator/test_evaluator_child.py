@@ -10,14 +10,14 @@ from evaluator_kit import CLASSES, colour_detector, quiet
 
 from libs.common.children import ChildTooSlow, Limits
 from libs.common.errors import Permanent
-from services.evaluator.domain.assignment import Assignment
+from services.evaluator.domain.detection_assignment import DetectionAssignment
 from services.evaluator.runner.child import judging_child
 from services.evaluator.runner.judging import judge
 
 LIMITS = Limits(memory_bytes=8_000_000_000, seconds=60)
 
 
-async def test_the_child_answers_as_the_function_does_and_tells_its_progress(assignment: Assignment) -> None:
+async def test_the_child_answers_as_the_function_does_and_tells_its_progress(assignment: DetectionAssignment) -> None:
     told: list[tuple[str, int, int]] = []
     async with judging_child(lambda *step: told.append(step), LIMITS) as judge_in_child:
         answer = await judge_in_child(assignment)
@@ -30,7 +30,7 @@ async def test_the_child_answers_as_the_function_does_and_tells_its_progress(ass
     assert multiprocessing.active_children() == []
 
 
-async def test_an_error_of_the_child_arrives_as_itself(assignment: Assignment, tmp_path: Path) -> None:
+async def test_an_error_of_the_child_arrives_as_itself(assignment: DetectionAssignment, tmp_path: Path) -> None:
     broken = replace(assignment.model, path=colour_detector(tmp_path / "odd.onnx", CLASSES, last_index=9))
     async with judging_child(quiet, LIMITS) as judge_in_child:
         with pytest.raises(Permanent, match="class 9"):
@@ -49,7 +49,7 @@ async def test_a_child_that_waits_ends_when_fetching_fails() -> None:
     assert multiprocessing.active_children() == []
 
 
-async def test_cancelling_the_work_kills_the_child(assignment: Assignment) -> None:
+async def test_cancelling_the_work_kills_the_child(assignment: DetectionAssignment) -> None:
     started = asyncio.Event()
 
     async def work() -> None:
@@ -66,7 +66,7 @@ async def test_cancelling_the_work_kills_the_child(assignment: Assignment) -> No
     assert multiprocessing.active_children() == []
 
 
-async def test_a_child_that_falls_silent_is_ended(assignment: Assignment) -> None:
+async def test_a_child_that_falls_silent_is_ended(assignment: DetectionAssignment) -> None:
     async with judging_child(quiet, replace(LIMITS, seconds=0.02)) as judge_in_child:
         with pytest.raises(ChildTooSlow, match=r"no progress for 0\.02 s"):  # it still loads its libraries
             await judge_in_child(assignment)

@@ -9,19 +9,20 @@ from evaluator_kit import CLASSES, colour_detector, picture, quiet
 from pydantic import TypeAdapter
 
 from libs.common.errors import Permanent
-from services.evaluator.domain.assignment import Assignment, Champion, Contender
+from services.evaluator.domain.assignment import Champion
+from services.evaluator.domain.detection_assignment import DetectionAssignment, ShippedDetector
 from services.evaluator.domain.gate import Rules
 from services.evaluator.domain.words import Words
-from services.evaluator.report.content import SCHEMA, Report
+from services.evaluator.report.detection.content import SCHEMA, DetectionReport
 from services.evaluator.runner.judging import judge
 
 
-def champion_of(assignment: Assignment, **changes: object) -> Champion:
+def champion_of(assignment: DetectionAssignment, **changes: object) -> Champion[ShippedDetector]:
     path = colour_detector(assignment.folder / "champion.onnx", CLASSES, **changes)  # pyright: ignore[reportArgumentType]
-    return Champion("colours", 2, Contender("champion", path, "b" * 64, CLASSES, {"red": 0.45, "blue": 0.45}))
+    return Champion("colours", 2, ShippedDetector("champion", path, "b" * 64, CLASSES, {"red": 0.45, "blue": 0.45}))
 
 
-def test_known_detections_give_the_metrics_worked_out_by_hand(assignment: Assignment) -> None:
+def test_known_detections_give_the_metrics_worked_out_by_hand(assignment: DetectionAssignment) -> None:
     found = judge(assignment, quiet)
 
     # red: 3 said, all right, 4 marked. AP = 76 of 101 recall points (0 ... 0.75) at precision 1.
@@ -39,7 +40,7 @@ def test_known_detections_give_the_metrics_worked_out_by_hand(assignment: Assign
     assert found.reasons == ("not compared with a champion: this workflow has none yet",)
 
 
-def test_val_chooses_the_working_confidence_not_test(assignment: Assignment, tmp_path: Path) -> None:
+def test_val_chooses_the_working_confidence_not_test(assignment: DetectionAssignment, tmp_path: Path) -> None:
     # Every detection has confidence 0.6. In test blue is found, so test would choose 0.3; in val blue is never where
     # it is marked, so nothing speaks for any confidence and the default stays.
     red, blue, elsewhere = (10, 10, 40, 50), (50, 20, 90, 60), (60, 70, 90, 95)
@@ -52,7 +53,7 @@ def test_val_chooses_the_working_confidence_not_test(assignment: Assignment, tmp
 
 
 def test_a_class_that_val_does_not_show_gets_its_working_confidence_from_test_and_the_report_says_so(
-    assignment: Assignment, tmp_path: Path
+    assignment: DetectionAssignment, tmp_path: Path
 ) -> None:
     red = (10, 10, 40, 50)
     only_red = (picture(tmp_path, 30, {"red": red}, {"red": red}),)
@@ -63,19 +64,21 @@ def test_a_class_that_val_does_not_show_gets_its_working_confidence_from_test_an
     assert report["protocol"]["operating_confidence_from"] == "val"
 
 
-def test_val_stands_in_for_an_empty_test_split_and_says_so(assignment: Assignment) -> None:
+def test_val_stands_in_for_an_empty_test_split_and_says_so(assignment: DetectionAssignment) -> None:
     found = judge(replace(assignment, pictures={"test": (), "val": assignment.pictures["val"]}), quiet)
 
     assert found.split == "val"
     assert "measured on the validation split: the test split is empty" in found.reasons
 
 
-def test_a_dataset_version_without_evaluation_pictures_is_refused_with_what_to_do(assignment: Assignment) -> None:
+def test_a_dataset_version_without_evaluation_pictures_is_refused_with_what_to_do(
+    assignment: DetectionAssignment,
+) -> None:
     with pytest.raises(Permanent, match=r"splits test and val.*build again"):
         judge(replace(assignment, pictures={"test": (), "val": ()}), quiet)
 
 
-def test_a_worse_champion_is_beaten_by_the_measured_difference(assignment: Assignment) -> None:
+def test_a_worse_champion_is_beaten_by_the_measured_difference(assignment: DetectionAssignment) -> None:
     champion = champion_of(assignment, blind_to=("red",))
     found = judge(replace(assignment, champion=champion, rules=Rules(maximum_drop={"map50": 0.0})), quiet)
 
@@ -86,7 +89,9 @@ def test_a_worse_champion_is_beaten_by_the_measured_difference(assignment: Assig
     assert found.passed
 
 
-def test_a_better_champion_holds_the_model_back_overall_and_by_camera(assignment: Assignment, tmp_path: Path) -> None:
+def test_a_better_champion_holds_the_model_back_overall_and_by_camera(
+    assignment: DetectionAssignment, tmp_path: Path
+) -> None:
     blind = colour_detector(tmp_path / "blind.onnx", CLASSES, blind_to=("red",))
     rules = Rules(minimum={"map50": 0.6}, maximum_drop={"map50": 0.05}, maximum_camera_drop=0.1)
     judged = replace(
@@ -103,9 +108,9 @@ def test_a_better_champion_holds_the_model_back_overall_and_by_camera(assignment
     ]
 
 
-def test_a_champion_with_other_classes_is_not_compared(assignment: Assignment, tmp_path: Path) -> None:
+def test_a_champion_with_other_classes_is_not_compared(assignment: DetectionAssignment, tmp_path: Path) -> None:
     path = colour_detector(tmp_path / "champion.onnx", ("red", "blue", "green"))
-    champion = Champion("colours", 2, Contender("champion", path, "b" * 64, ("red", "blue", "green")))
+    champion = Champion("colours", 2, ShippedDetector("champion", path, "b" * 64, ("red", "blue", "green")))
     found = judge(replace(assignment, champion=champion, rules=Rules(maximum_drop={"map50": 0.0})), quiet)
 
     assert found.passed
@@ -113,9 +118,11 @@ def test_a_champion_with_other_classes_is_not_compared(assignment: Assignment, t
     assert "it knows the classes red, blue, green, this model red, blue" in found.reasons[0]
 
 
-def test_a_champion_whose_file_is_broken_blocks_rules_about_drops_only(assignment: Assignment, tmp_path: Path) -> None:
+def test_a_champion_whose_file_is_broken_blocks_rules_about_drops_only(
+    assignment: DetectionAssignment, tmp_path: Path
+) -> None:
     (tmp_path / "champion.onnx").write_bytes(b"no model")
-    champion = Champion("colours", 2, Contender("champion", tmp_path / "champion.onnx", "b" * 64, CLASSES))
+    champion = Champion("colours", 2, ShippedDetector("champion", tmp_path / "champion.onnx", "b" * 64, CLASSES))
     strict = judge(replace(assignment, champion=champion, rules=Rules(maximum_drop={"map50": 0.1})), quiet)
     lax = judge(replace(assignment, champion=champion), quiet)
 
@@ -123,29 +130,33 @@ def test_a_champion_whose_file_is_broken_blocks_rules_about_drops_only(assignmen
     assert "champion colours@2 could not be measured" in strict.reasons[0]
 
 
-def test_an_artifact_that_cameras_could_not_run_is_refused(assignment: Assignment, tmp_path: Path) -> None:
+def test_an_artifact_that_cameras_could_not_run_is_refused(assignment: DetectionAssignment, tmp_path: Path) -> None:
     (tmp_path / "best.onnx").write_bytes(b"no model")
     with pytest.raises(Permanent, match=r"can't be run"):
         judge(assignment, quiet)
 
 
-def test_an_artifact_that_answers_with_unknown_classes_is_refused(assignment: Assignment, tmp_path: Path) -> None:
+def test_an_artifact_that_answers_with_unknown_classes_is_refused(
+    assignment: DetectionAssignment, tmp_path: Path
+) -> None:
     colour_detector(tmp_path / "best.onnx", CLASSES, last_index=7)
     with pytest.raises(Permanent, match="class 7"):
         judge(assignment, quiet)
 
 
-def test_a_sample_that_cannot_be_decoded_is_named(assignment: Assignment) -> None:
+def test_a_sample_that_cannot_be_decoded_is_named(assignment: DetectionAssignment) -> None:
     broken = assignment.pictures["test"][2]
     broken.path.write_bytes(b"\xff\xd8\xff not a picture")
     with pytest.raises(Permanent, match=str(broken.sample_id)):
         judge(assignment, quiet)
 
 
-def test_report_json_follows_its_schema_and_names_the_worst_errors(assignment: Assignment, tmp_path: Path) -> None:
+def test_report_json_follows_its_schema_and_names_the_worst_errors(
+    assignment: DetectionAssignment, tmp_path: Path
+) -> None:
     judge(replace(assignment, champion=champion_of(assignment, shift=30.0)), quiet)
 
-    report = TypeAdapter(Report).validate_json((tmp_path / "report.json").read_bytes())
+    report = TypeAdapter(DetectionReport).validate_json((tmp_path / "report.json").read_bytes())
     assert report.schema == SCHEMA
     kinds = {(each.mistake.kind, each.mistake.camera_id, each.uri) for each in report.mistakes}
     assert kinds == {
@@ -157,7 +168,7 @@ def test_report_json_follows_its_schema_and_names_the_worst_errors(assignment: A
     assert report.champion.differences["map50"].value == report.metrics.map50
 
 
-def test_the_page_stands_alone_in_both_languages(assignment: Assignment, tmp_path: Path) -> None:
+def test_the_page_stands_alone_in_both_languages(assignment: DetectionAssignment, tmp_path: Path) -> None:
     judge(replace(assignment, title=Words("<b>Colours</b>", "颜色"), champion=champion_of(assignment)), quiet)
 
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
@@ -172,7 +183,7 @@ def test_the_page_stands_alone_in_both_languages(assignment: Assignment, tmp_pat
     assert "AGPL-3.0" in page
 
 
-def test_progress_is_told_picture_by_picture(assignment: Assignment) -> None:
+def test_progress_is_told_picture_by_picture(assignment: DetectionAssignment) -> None:
     told: list[tuple[str, int, int]] = []
     judge(assignment, lambda *step: told.append(step))
 

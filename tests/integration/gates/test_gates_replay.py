@@ -13,6 +13,7 @@ from tests.integration.console.conftest import dump_tables
 from tests.support.gates import Gate
 from tests.support.proving import hold
 from tests.support.unprotected import TABLES
+from tests.unit.console import clip_events as clips
 from tests.unit.console.console_events import Round
 
 pytestmark = [pytest.mark.connected, pytest.mark.timeout(300)]
@@ -55,9 +56,15 @@ async def heard_all(dsn: str, count: int) -> bool:
 
 
 def story(told: Round) -> list[Event]:
-    """A round, and people who change their minds in both directions: no order of the topics is the order of time."""
+    """A round, a clip that is reviewed and judged twice, and people who change their minds in both directions: no order of
+    the topics is the order of time."""
     second_thoughts = [told.rejected(0), told.approved(2, annotation_revision=2, approved_by="user:li")]
-    return [*told.events(), *second_thoughts]
+    clip, sample = f"clip-{told.run_id}", uuid4()
+    washes = [
+        clips.captured(clip), clips.queued(sample, clip_id=clip), clips.judged(clip),
+        clips.rejected(sample, clip_id=clip), clips.judged(clip, "compliant"), clips.approved(sample, clip_id=clip),
+    ]  # fmt: skip
+    return [*told.events(), *second_thoughts, *washes]
 
 
 @pytest.mark.gate(13, "folding")

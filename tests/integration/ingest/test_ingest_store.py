@@ -30,35 +30,36 @@ async def store(database) -> AsyncIterator[IngestStore]:
 
 def a_receipt(**changes: Any) -> Receipt:
     values: dict[str, Any] = {
-        "snapshot_id": "s-1",
+        "kind": "snapshot",
+        "capture_id": "s-1",
         "camera_id": "line-1",
         "captured_at": NOON,
         "workflow": None,
-        "image": media(),
+        "media": media(),
     }
     return Receipt(**(values | changes))
 
 
 def captured(receipt: Receipt) -> SnapshotCaptured:
     return SnapshotCaptured(
-        snapshot_id=receipt.snapshot_id,
+        snapshot_id=receipt.capture_id,
         camera_id=receipt.camera_id,
         captured_at=receipt.captured_at,
-        image=receipt.image,
+        image=receipt.media,
     )
 
 
 async def test_of_two_pictures_that_claim_one_id_at_once_both_hear_of_the_same(store: IngestStore) -> None:
-    rivals = [a_receipt(image=media(bytes([number]))) for number in range(6)]
+    rivals = [a_receipt(media=media(bytes([number]))) for number in range(6)]
     told = await asyncio.gather(*(store.claim(rival) for rival in rivals))
-    assert len({receipt.image.sha256 for receipt in told}) == 1
+    assert len({receipt.media.sha256 for receipt in told}) == 1
 
 
 async def test_the_same_picture_under_another_id_is_the_first_snapshot(store: IngestStore) -> None:
     first = await store.claim(a_receipt())
-    again = await store.claim(a_receipt(snapshot_id="s-2"))
+    again = await store.claim(a_receipt(capture_id="s-2"))
     assert again == first
-    other = await store.claim(a_receipt(snapshot_id="s-3", camera_id="line-2"))
+    other = await store.claim(a_receipt(capture_id="s-3", camera_id="line-2"))
     assert other.snapshot_id == "s-3"
 
 

@@ -41,7 +41,7 @@ class FakeJobs:
     async def transaction(self) -> AsyncIterator[None]:
         yield
 
-    async def claim(self, kind: str) -> Lease | None:
+    async def claim(self, kind: str, offers: object = None) -> Lease | None:
         if self.claimed:
             return None
         self.claimed = True
@@ -201,7 +201,7 @@ async def test_a_database_that_is_away_is_waited_for() -> None:
     class Away(FakeJobs):
         tries = 0
 
-        async def claim(self, kind: str) -> Lease | None:
+        async def claim(self, kind: str, offers: object = None) -> Lease | None:
             self.tries += 1
             if self.tries < 3:
                 raise OSError("connection refused")

@@ -59,10 +59,11 @@ def test_a_definition_survives_its_own_json() -> None:
     [
         ("name", "Hair Net", "name: String should match pattern"),
         ("name", "", "name: String should have at least 1 character"),
-        ("task", "temporal", "task: Input should be 'detection'"),
+        ("task", "sorting", "task: Input should be 'detection' or 'temporal'"),
+        ("task", "temporal", "file: Value error, task temporal needs a `procedure` and no `classes`"),
         ("promotion", "perhaps", "promotion: Input should be 'manual' or 'automatic'"),
         ("title", {"en": "Test"}, "title.zh: Field required"),
-        ("classes", [], "classes: Tuple should have at least 1 item"),
+        ("classes", [], "file: Value error, task detection needs `classes` and no `procedure`"),
         ("classes", [{"id": 1, "name": "apron", "title": TITLE}], "file: Value error, class ids must be 0, 1, 2"),
         (
             "classes",

@@ -7,8 +7,9 @@ import pytest
 
 from libs.vision.boxes import Annotation, Detection
 from libs.vision.detection_metrics import EvaluatedImage, evaluate_detections
-from services.evaluator.domain.bootstrap import difference_interval, drawn_weights, f1_of, map50_of
-from services.evaluator.vision import operating_points, tally_of
+from services.evaluator.domain.bootstrap import difference_interval, drawn_weights
+from services.evaluator.domain.detection_tally import f1_of, map50_of
+from services.evaluator.vision.pictures import operating_points, tally_of
 
 CLASSES = ("a", "b", "c")
 

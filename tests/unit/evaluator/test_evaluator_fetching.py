@@ -9,10 +9,10 @@ from uuid import UUID
 import pytest
 
 from libs.common.errors import NotFound, Permanent
-from libs.common.events import Annotation, Artifact, DatasetBuilt
+from libs.common.events import Annotation, Artifact
 from libs.common.manifests import ManifestLine
 from libs.common.testing import NOON, FakeObjects, media
-from services.evaluator.domain.assignment import Contender
+from services.evaluator.domain.detection_assignment import ShippedDetector
 from services.evaluator.domain.gate import Obstacle
 from services.evaluator.runner.cache import Cache
 from services.evaluator.runner.fetching import Fetcher, evaluated_pictures
@@ -106,7 +106,7 @@ def fetcher(cache: Cache, objects: FakeObjects, tmp_path: Path) -> Fetcher:
 
 
 async def test_a_model_says_its_own_classes(fetcher: Fetcher, objects: FakeObjects) -> None:
-    found = await fetcher.contender("run", artifacts(objects, "run", ["b", "a"]), ("a", "b"))
+    found = await fetcher.detector("run", artifacts(objects, "run", ["b", "a"]), ("a", "b"))
     assert found.classes == ("b", "a")
     assert found.operating_confidence is None
     assert found.path.read_bytes() == b"onnx of run"
@@ -115,21 +115,21 @@ async def test_a_model_says_its_own_classes(fetcher: Fetcher, objects: FakeObjec
 async def test_without_metadata_the_classes_of_the_dataset_version_count(
     fetcher: Fetcher, objects: FakeObjects
 ) -> None:
-    assert (await fetcher.contender("run", artifacts(objects, "run", None), ("a", "b"))).classes == ("a", "b")
+    assert (await fetcher.detector("run", artifacts(objects, "run", None), ("a", "b"))).classes == ("a", "b")
 
 
 async def test_a_model_without_any_classes_or_file_is_refused(fetcher: Fetcher, objects: FakeObjects) -> None:
     with pytest.raises(Permanent, match="names its classes"):
-        await fetcher.contender("champion", artifacts(objects, "run", None), None)
+        await fetcher.detector("champion", artifacts(objects, "run", None), None)
     with pytest.raises(Permanent, match=r"no artifact best\.onnx"):
-        await fetcher.contender("run", artifacts(objects, "run", ["a"])[1:], ("a",))
+        await fetcher.detector("run", artifacts(objects, "run", ["a"])[1:], ("a",))
 
 
 async def test_metadata_that_is_no_json_is_refused(fetcher: Fetcher, objects: FakeObjects) -> None:
     model, about = artifacts(objects, "run", ["a"])
     objects.stored["runs/run/metadata.json"] = b"no json"
     with pytest.raises(Permanent, match="no JSON"):
-        await fetcher.contender(
+        await fetcher.detector(
             "run", (model, about.model_copy(update={"sha256": sha256(b"no json").hexdigest()})), None
         )
 
@@ -142,17 +142,17 @@ async def test_a_champion_works_at_the_confidence_it_ships_with(
     fetcher: Fetcher, objects: FakeObjects, said: object, expected: dict[str, float] | None
 ) -> None:
     running = RunningVersion("hairnet", 3, artifacts(objects, "champion", ["a", "b"], operating_confidence=said))
-    champion = await fetcher.champion(running, "0" * 64)
+    champion = await fetcher.champion(running, "0" * 64, fetcher.detector)
     assert champion is not None
     assert champion.reference == "hairnet@3"
-    assert isinstance(champion.model, Contender)
+    assert isinstance(champion.model, ShippedDetector)
     assert champion.model.operating_confidence == expected
 
 
 async def test_a_champion_that_is_gone_is_an_obstacle_not_an_error(fetcher: Fetcher, objects: FakeObjects) -> None:
     files = artifacts(objects, "champion", ["a"])
     del objects.stored["runs/champion/best.onnx"]
-    champion = await fetcher.champion(RunningVersion("hairnet", 3, files), "0" * 64)
+    champion = await fetcher.champion(RunningVersion("hairnet", 3, files), "0" * 64, fetcher.detector)
     assert champion is not None
     assert isinstance(champion.model, Obstacle)
     assert champion.model.blocks
@@ -160,11 +160,11 @@ async def test_a_champion_that_is_gone_is_an_obstacle_not_an_error(fetcher: Fetc
 
 async def test_a_model_is_not_compared_with_itself_nor_with_nobody(fetcher: Fetcher, objects: FakeObjects) -> None:
     files = artifacts(objects, "champion", ["a"])
-    itself = await fetcher.champion(RunningVersion("hairnet", 3, files), files[0].sha256)
+    itself = await fetcher.champion(RunningVersion("hairnet", 3, files), files[0].sha256, fetcher.detector)
     assert itself is not None
     assert isinstance(itself.model, Obstacle)
     assert not itself.model.blocks
-    assert await fetcher.champion(None, files[0].sha256) is None
+    assert await fetcher.champion(None, files[0].sha256, fetcher.detector) is None
 
 
 def line(number: int, *, split: str = "test", **changes: object) -> ManifestLine:
@@ -208,12 +208,3 @@ async def test_progress_is_told_while_fetching(fetcher: Fetcher) -> None:
     told: list[tuple[str, int, int]] = []
     await fetcher.pictures([line(1), line(2)], lambda *step: told.append(step))
     assert told == [("fetching the pictures", 1, 2), ("fetching the pictures", 2, 2)]
-
-
-async def test_only_detection_is_judged(fetcher: Fetcher) -> None:
-    built = DatasetBuilt(
-        dataset_version_id=UUID(int=1), workflow="handwash", version=4, task="temporal", classes=("wet",),
-        manifest=media(), counts={}, boxes_per_class={},
-    )  # fmt: skip
-    with pytest.raises(Permanent, match="task 'temporal'"):
-        await fetcher.lines(built)

@@ -1,13 +1,16 @@
 """The gate: which numbers hold a model back, and in what words."""
 
 from dataclasses import fields
+from functools import partial
 
 import pytest
 
 from libs.common.workflows import GateRules
-from services.evaluator.domain.gate import NO_CHAMPION, Numbers, Obstacle, Rival, Rules, judge
+from services.evaluator.domain import gate
+from services.evaluator.domain.gate import NO_CHAMPION, Numbers, Obstacle, Rival, Rules
 from services.evaluator.domain.words import Words, differing
 
+judge = partial(gate.judge, camera_metric="map50")
 OBSTACLE = Words("champion hairnet@3 could not be measured: gone", "无法测量")
 
 

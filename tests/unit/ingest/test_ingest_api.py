@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from libs.common.configuration import Token
 from libs.common.errors import NotFound
-from libs.common.events import SnapshotCaptured
+from libs.common.events import ClipCaptured, SnapshotCaptured
 from libs.common.http import speak_problems
 from libs.common.objects import split_uri
 from libs.common.testing import NOON, FakeClock, FakeObjects
@@ -35,9 +35,10 @@ class FakeIngestStore:
     known: dict[str, Camera] = field(default_factory=dict[str, Camera])
     receipts: dict[str, Receipt] = field(default_factory=dict[str, Receipt])
     said: list[SnapshotCaptured] = field(default_factory=list[SnapshotCaptured])
-    workflows: list[str] = field(default_factory=lambda: ["hairnet"])
+    clips: list[ClipCaptured] = field(default_factory=list[ClipCaptured])
+    workflows: dict[str, str] = field(default_factory=lambda: {"hairnet": "detection", "handwash": "temporal"})
 
-    async def workflow_names(self) -> list[str]:
+    async def workflow_tasks(self) -> dict[str, str]:
         return self.workflows
 
     async def register(self, camera_id: str, title: str | None = None) -> Camera:
@@ -50,11 +51,15 @@ class FakeIngestStore:
         return self.known[camera_id]
 
     async def claim(self, receipt: Receipt) -> Receipt:
-        return self.receipts.setdefault(receipt.snapshot_id, receipt)
+        return self.receipts.setdefault(receipt.capture_id, receipt)
 
-    async def announce(self, snapshot: SnapshotCaptured) -> bool:
-        self.said.append(snapshot)
-        self.receipts[snapshot.snapshot_id] = replace(self.receipts[snapshot.snapshot_id], announced=True)
+    async def announce(self, event: SnapshotCaptured | ClipCaptured) -> bool:
+        name = event.clip_id if isinstance(event, ClipCaptured) else event.snapshot_id
+        if isinstance(event, ClipCaptured):
+            self.clips.append(event)
+        else:
+            self.said.append(event)
+        self.receipts[name] = replace(self.receipts[name], announced=True)
         return True
 
 
@@ -100,6 +105,7 @@ async def ingest() -> AsyncIterator[Ingest]:
     app.state.settings = SimpleNamespace(
         maximum_image_bytes=LIMIT,
         maximum_pixels=1_000_000,
+        maximum_clip_bytes=LIMIT,
         clock_tolerance_seconds=300.0,
         upload_link_seconds=60.0,
         s3_bucket="camloop",
@@ -273,3 +279,57 @@ async def test_only_the_admin_manages_cameras_and_tokens(ingest: Ingest, method:
         method, path, json={"camera_id": "x"}, headers={"Authorization": "Bearer camera"}
     )
     assert "lacks the scope 'admin'" in problem(answer, 403)
+
+
+MP4 = b"\x00\x00\x00\x20ftypisom" + bytes(2000)
+
+
+async def send_clip(ingest: Ingest, video: bytes = MP4, **known: Any) -> httpx.Response:
+    headers = {"Authorization": "Bearer camera"}
+    files = {"video": ("whatever.txt", video, "text/plain")}
+    return await ingest.http.post("/v1/clips", files=files, data={"metadata": json.dumps(known)}, headers=headers)
+
+
+async def test_a_clip_is_stored_announced_and_answered_once(ingest: Ingest) -> None:
+    segments = [{"step": "thumb_left", "start_seconds": 1, "end_seconds": 2.5}]
+    known = {"workflow": "handwash", "captured_at": NOON.isoformat(), "segments": segments, "source_group": "rec"}
+    first, again = await send_clip(ingest, **known), await send_clip(ingest, **known)
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert first.json() == again.json()
+    (said,) = ingest.store.clips
+    assert (said.camera_id, said.workflow, said.source_group) == ("line-1", "handwash", "rec")
+    assert said.segments is not None
+    assert said.segments[0].end_seconds == 2.5
+    assert said.video.uri.startswith("s3://camloop/clips/handwash/line-1/2026/03/02/")
+    assert (said.video.content_type, said.video.bytes) == ("video/mp4", len(MP4))
+    assert ingest.objects.stored[split_uri(said.video.uri)[1]] == MP4
+
+
+@pytest.mark.parametrize(
+    ("video", "known", "told"),
+    [
+        (b"GIF89a" + bytes(100), {"workflow": "handwash"}, "it is image/gif. Send MP4"),
+        (b"#EXTM3U\nhttp://elsewhere/a.ts", {"workflow": "handwash"}, "a playlist, not a video file"),
+        (b"", {"workflow": "handwash"}, "is empty"),
+        (MP4, {"workflow": "hairnet"}, "'hairnet' takes no clips; those that do: handwash"),
+        (MP4, {"workflow": "handwish"}, "'handwish' does not exist"),
+        (MP4, {}, "metadata.workflow: Field required"),
+        (MP4, {"workflow": "handwash", "segments": [{"step": "a"}]}, "metadata.segments.0.start_seconds"),
+    ],
+)
+async def test_a_clip_that_cannot_be_taken_is_told_why(
+    ingest: Ingest, video: bytes, known: dict[str, Any], told: str
+) -> None:
+    answer = await send_clip(ingest, video, **known)
+    assert 400 <= answer.status_code < 500
+    assert told in answer.json()["detail"]
+    assert "/tmp" not in answer.json()["detail"]
+    assert ingest.store.clips == []
+
+
+async def test_a_clip_that_is_too_large_is_refused(ingest: Ingest) -> None:
+    assert problem(await send_clip(ingest, MP4 + bytes(2 * LIMIT + 1024 * 1024), workflow="handwash"), 413)
+
+
+async def test_a_snapshot_of_a_workflow_about_clips_is_refused(ingest: Ingest) -> None:
+    assert "takes no snapshots" in problem(await ingest.send(workflow="handwash"), 422)

@@ -7,18 +7,18 @@ import pytest
 
 from libs.common.errors import Conflict, Permanent, UnknownWorkflow
 from libs.common.testing import NOON, media
-from services.ingest.domain import Receipt, check_clock, check_same, check_workflow, object_key, snapshot_id_of
+from services.ingest.domain import Receipt, capture_id_of, check_clock, check_same, check_workflow, object_key
 
-RECEIPT = Receipt("s-1", "line-1", NOON, "hairnet", media())
+RECEIPT = Receipt("snapshot", "s-1", "line-1", NOON, "hairnet", media())
 
 
 def test_the_same_picture_of_a_camera_at_a_time_has_one_id() -> None:
-    first = snapshot_id_of("line-1", NOON, "ab")
-    assert first == snapshot_id_of("line-1", NOON.astimezone(timezone(timedelta(hours=8))), "ab")
+    first = capture_id_of("snapshot", "line-1", NOON, "ab")
+    assert first == capture_id_of("snapshot", "line-1", NOON.astimezone(timezone(timedelta(hours=8))), "ab")
     others = {
-        snapshot_id_of("line-2", NOON, "ab"),
-        snapshot_id_of("line-1", NOON + timedelta(milliseconds=1), "ab"),
-        snapshot_id_of("line-1", NOON, "cd"),
+        capture_id_of("snapshot", "line-2", NOON, "ab"),
+        capture_id_of("snapshot", "line-1", NOON + timedelta(milliseconds=1), "ab"),
+        capture_id_of("snapshot", "line-1", NOON, "cd"),
     }
     assert len(others | {first}) == 4
 
@@ -32,7 +32,7 @@ def test_the_same_picture_of_a_camera_at_a_time_has_one_id() -> None:
     ],
 )
 def test_keys_name_workflow_camera_and_day_in_utc(workflow: str | None, captured_at: datetime, key: str) -> None:
-    assert object_key("line-1", captured_at, "s-1", "image/jpeg", workflow) == key
+    assert object_key("snapshot", "line-1", captured_at, "s-1", "image/jpeg", workflow) == key
 
 
 @pytest.mark.parametrize(("ahead", "accepted"), [(-86400, True), (0, True), (300, True), (301, False)])
@@ -47,14 +47,20 @@ def test_a_clock_may_be_a_little_ahead(ahead: float, accepted: bool) -> None:
 def test_an_id_stands_for_one_picture_of_one_camera() -> None:
     check_same(RECEIPT, replace(RECEIPT, captured_at=NOON + timedelta(hours=1)))
     with pytest.raises(Conflict, match="exists with other content"):
-        check_same(RECEIPT, replace(RECEIPT, image=media(b"other")))
+        check_same(RECEIPT, replace(RECEIPT, media=media(b"other")))
     with pytest.raises(Conflict, match="of another camera"):
         check_same(RECEIPT, replace(RECEIPT, camera_id="line-2"))
 
 
 def test_a_workflow_name_is_checked_once_some_are_known() -> None:
-    check_workflow(None, ["hairnet"])
-    check_workflow("hairnet", ["hairnet"])
-    check_workflow("hairnat", [])
-    with pytest.raises(UnknownWorkflow, match="'hairnat' does not exist; known are hairnet"):
-        check_workflow("hairnat", ["hairnet"])
+    tasks = {"hairnet": "detection", "handwash": "temporal"}
+    check_workflow("snapshot", None, tasks)
+    check_workflow("snapshot", "hairnet", tasks)
+    check_workflow("clip", "handwash", tasks)
+    check_workflow("snapshot", "hairnat", {})
+    with pytest.raises(UnknownWorkflow, match="'hairnat' does not exist; known are hairnet, handwash"):
+        check_workflow("snapshot", "hairnat", tasks)
+    with pytest.raises(Permanent, match="'hairnet' takes no clips; those that do: handwash"):
+        check_workflow("clip", "hairnet", tasks)
+    with pytest.raises(Permanent, match="'handwash' takes no snapshots; those that do: none yet"):
+        check_workflow("snapshot", "handwash", {"handwash": "temporal"})

@@ -30,7 +30,7 @@ def test_a_broken_workflow_file_is_missing_with_its_place(tmp_path: Path) -> Non
     (tmp_path / "good.yaml").write_text(
         "name: good\ntitle: {en: Good, zh: 好}\ntask: detection\nclasses: [{id: 0, name: a, title: {en: A, zh: 甲}}]\n"
     )
-    (tmp_path / "bad.yaml").write_text("name: bad\ntask: detection\n")
+    (tmp_path / "bad.yaml").write_text("name: bad\ntitle: {en: Bad, zh: 坏}\ntask: detection\n")
     found = list(checks.workflow_files(tmp_path))
     assert named(found, "workflow good").state == "ok"
     assert named(found, "workflow bad").state == "missing"
@@ -58,9 +58,10 @@ def test_only_one_opencv(monkeypatch: pytest.MonkeyPatch, wheels: list[str], sta
 
 def test_a_missing_back_end_says_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "find_spec", lambda name: None if name == "ultralytics" else object())
-    found = checks.trainer()
-    assert (found.state, found.do) == ("note", "uv sync --extra ultralytics")
-    assert "ultralytics not installed" in found.detail
+    detectors, clips = checks.trainers()
+    assert (detectors.state, detectors.do) == ("note", "uv sync --extra ultralytics")
+    assert "ultralytics not installed" in detectors.detail
+    assert clips.state == "ok"
 
 
 def test_external_servers_need_nothing_here(tmp_path: Path) -> None:

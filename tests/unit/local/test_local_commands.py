@@ -277,3 +277,52 @@ def test_without_a_system_it_says_what_to_type(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("CAMLOOP_DATA_FOLDER", str(tmp_path))
     with pytest.raises(NotRunning, match="uv run camloop up --detach"):
         camloop("runs")
+
+
+FIGURES = {
+    "camera_id": "sink-1", "model": "handwash@3", "sensitivity": 0.9, "specificity": None, "washes": 3, "rate": 0.5,
+    "median_seconds": 41.0, "compliant": ["a"], "non_compliant": ["b"], "undetermined": ["c"], "missing": {"thumb": ["b"]},
+}  # fmt: skip
+
+
+def test_compliance_is_a_table_whose_models_say_how_right_they_are(services: Services) -> None:
+    services.answers["GET /api/compliance"] = {"cameras": [FIGURES], "rows": []}
+    told = camloop("compliance", "handwash", "--from", "2026-03-02", "--zone", "Asia/Shanghai").stdout
+    assert "handwash@3 (catches 90 %, spares -)" in told
+    assert "thumb 1" in told
+    asked = services.asked[0][1]
+    assert (asked["from"], asked["zone"], "to" in asked) == (["2026-03-02"], ["Asia/Shanghai"], False)
+    services.answers["GET /api/compliance"] = {"cameras": [], "rows": []}
+    assert "No wash was judged" in camloop("compliance", "handwash").stdout
+
+
+def test_compliance_is_a_file_to_take_along(services: Services, tmp_path: Path) -> None:
+    services.answers["GET /api/compliance"] = {"any": "bytes"}
+    out = tmp_path / "report.csv"
+    told = camloop("compliance", "handwash", "--format", "csv", "--table", "washes", "--out", str(out)).stdout
+    assert json.loads(out.read_bytes()) == {"any": "bytes"}
+    assert told.strip().endswith("report.csv: 16 bytes")
+    asked = services.asked[0][1]
+    assert (asked["format"], asked["table"], asked["language"]) == (["csv"], ["washes"], ["en"])
+    assert json.loads(camloop("compliance", "handwash", "--format", "html").stdout_bytes) == {"any": "bytes"}
+    nowhere = str(tmp_path / "no" / "report.json")
+    assert "cannot be written" in camloop("compliance", "handwash", "--out", nowhere, code=1).output
+
+
+def test_a_clip_is_approved_with_a_table_or_with_what_the_model_suggests(services: Services, tmp_path: Path) -> None:
+    suggested = [{"step": "thumb", "start_seconds": 1.0, "end_seconds": 2.0, "confidence": 0.7}]
+    sample = {"kind": "clip", "revision": 2, "segments": [], "suggested_segments": suggested}
+    services.answers |= {"GET /api/samples/s": sample, "POST /api/reviews": {}}
+    camloop("review", "approve", "s")
+    body = services.body_of("POST /api/reviews")
+    assert body["segments"] == [{"step": "thumb", "start_seconds": 1.0, "end_seconds": 2.0}]
+    assert ("annotations" in body, body["based_on_revision"]) == (False, 2)
+    table = tmp_path / "clip.csv"
+    table.write_text("start,stop,label\n0.5,4,palms\n")
+    services.asked.clear()
+    camloop("review", "approve", "s", "--segments", str(table))
+    assert services.body_of("POST /api/reviews")["segments"] == [
+        {"step": "palms", "start_seconds": 0.5, "end_seconds": 4.0}
+    ]
+    table.write_text("nonsense")
+    camloop("review", "approve", "s", "--segments", str(table), code=1)

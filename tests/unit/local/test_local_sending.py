@@ -9,7 +9,7 @@ import pytest
 
 from libs.local import sending
 from libs.local.client import Client, NotRunning, Refused
-from libs.local.sending import Outgoing, send_all, send_snapshot, stable_snapshot_id
+from libs.local.sending import Outgoing, send_all, send_one, stable_snapshot_id
 
 Answer = Callable[[httpx.Request], httpx.Response]
 
@@ -89,7 +89,7 @@ def test_trouble_that_passes_is_tried_again() -> None:
             raise planned
         return planned or accepted(request)
 
-    assert send_snapshot(ingest_that(answer), snapshot("s0")) == {"snapshot_id": "s0"}
+    assert send_one(ingest_that(answer), snapshot("s0")) == {"snapshot_id": "s0"}
 
 
 def test_a_workflow_ingest_has_not_heard_of_yet_is_waited_for() -> None:
@@ -111,7 +111,7 @@ def test_a_system_that_is_down_is_said_after_the_last_attempt() -> None:
         raise httpx.ConnectError("refused")
 
     with pytest.raises(NotRunning, match="camloop status"):
-        send_snapshot(ingest_that(answers), snapshot("s0"))
+        send_one(ingest_that(answers), snapshot("s0"))
     assert len(attempts) == 3
 
 

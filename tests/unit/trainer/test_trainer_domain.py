@@ -9,7 +9,7 @@ from trainer_fakes import built, workflow
 
 from libs.common.events import to_json
 from libs.common.workflows import Workflow
-from services.trainer.child import HINTS, missing_modules, parse_line
+from services.trainer.child import HINTS, MODULES, missing_modules, parse_line
 from services.trainer.domain import (
     CheckpointWritten,
     Competitor,
@@ -23,6 +23,7 @@ from services.trainer.domain import (
     trains_by_itself,
     waits_for,
 )
+from services.trainer.training.protocol import BACKENDS
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 ONE = Competitor(UUID(int=1), "hairnet", "gpu-1")
@@ -90,6 +91,11 @@ def test_trainers_with_and_without_the_back_end_say_the_same_while_one_trains() 
 def test_a_back_end_nobody_knows_lacks_itself() -> None:
     assert missing_modules("invented") == ["invented"]
     assert "ultralytics" in HINTS["ultralytics"]
+
+
+def test_the_trainer_and_its_child_agree_on_what_a_back_end_needs() -> None:
+    assert {name: known.modules for name, known in BACKENDS.items()} == MODULES
+    assert {name: known.hint() for name, known in BACKENDS.items()} == HINTS
 
 
 # --- log lines -------------------------------------------------------------------------------------------------------

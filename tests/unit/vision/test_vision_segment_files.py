@@ -28,16 +28,16 @@ def seen(entry: LabelledSegments) -> list[tuple[str, float, float]]:
 @pytest.mark.parametrize(
     "text",
     [
-        "start,stop,label\n0,1.5,palm\n1.5,3,thumbs\n",
-        "start;end;step\n1.5;3;thumbs\n0;1.5;palm\n",
-        "\ufeffbegin\tstop\tclass\n0\t1.5\tpalm\n1.5\t3\tthumbs\n",
+        "start,stop,label\n0,1.5,palm\n1.5,3,thumb\n",
+        "start;end;step\n1.5;3;thumb\n0;1.5;palm\n",
+        "\ufeffbegin\tstop\tclass\n0\t1.5\tpalm\n1.5\t3\tthumb\n",
     ],
 )
 def test_a_plain_table_in_its_dialects(tmp_path: Path, text: str) -> None:
     (tmp_path / "segments.csv").write_text(text, encoding="utf-8")
     (entry,) = read_segment_table(tmp_path)
     assert (entry.clip, entry.annotator, entry.problems) == ("", "", ())
-    assert seen(entry) == [("palm", 0, 1.5), ("thumbs", 1.5, 3)]
+    assert seen(entry) == [("palm", 0, 1.5), ("thumb", 1.5, 3)]
 
 
 def test_a_table_of_several_clips_and_annotators_keeps_the_good_rows(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_pskus_csv_in_seconds_and_in_milliseconds(tmp_path: Path, unit: int) -> 
     (tmp_path / "Annotator1" / "w1.csv").write_text("\n".join(["frame_time,is_washing,movement_code", *rows]))
     entry = read_pskus_csv(tmp_path, "Annotator1/w1.csv")
     assert (entry.clip, entry.annotator, entry.problems) == ("w1", "Annotator1", ())
-    assert seen(entry) == [("palm_to_palm", 0.08, 0.16), ("thumbs", 0.2, 0.32)]
+    assert seen(entry) == [("palm_to_palm", 0.08, 0.16), ("thumb", 0.2, 0.32)]
 
 
 def test_pskus_rows_that_make_no_sense_are_named(tmp_path: Path) -> None:
@@ -124,18 +124,18 @@ def test_json_of_another_kind_is_refused(tmp_path: Path, text: str) -> None:
 
 
 def test_mstcn_folders_there_and_back(tmp_path: Path) -> None:
-    clip = LabelledSegments("wash 1", "", (TimedSegment("palm", 0.4, 0.8), TimedSegment("thumbs", 0.8, 1.0)))
+    clip = LabelledSegments("wash 1", "", (TimedSegment("palm", 0.4, 0.8), TimedSegment("thumb", 0.8, 1.0)))
     folder = tmp_path / "out"
     write_mstcn(
-        [(clip, 12)], folder, labels=("palm", "thumbs"), frames_per_second=10, splits={"train.split1": ["wash 1"]}
+        [(clip, 12)], folder, labels=("palm", "thumb"), frames_per_second=10, splits={"train.split1": ["wash 1"]}
     )
-    assert (folder / "mapping.txt").read_text() == "0 background\n1 palm\n2 thumbs\n"
+    assert (folder / "mapping.txt").read_text() == "0 background\n1 palm\n2 thumb\n"
     assert (folder / "groundTruth" / "wash 1.txt").read_text().split() == ["background"] * 4 + ["palm"] * 4 + [
-        "thumbs"
+        "thumb"
     ] * 2 + ["background"] * 2
     (back,), labels = read_mstcn(folder, frames_per_second=10)
     assert seen(back) == seen(clip)
-    assert labels == ("background", "palm", "thumbs")
+    assert labels == ("background", "palm", "thumb")
     assert read_bundle(folder, "train.split1") == ["wash 1"]
     with pytest.raises(FormatError, match="is not empty"):
         write_mstcn([], folder, labels=(), frames_per_second=10, splits={})
@@ -150,7 +150,7 @@ def test_mstcn_labels_without_a_number_are_background_and_said(tmp_path: Path) -
     assert entry.problems == ("the label 'soap' is not in mapping.txt: taken as background",)
 
 
-@pytest.mark.parametrize("text", ["palm 0\n", "0\n", "0 palm\n0 thumbs\n"])
+@pytest.mark.parametrize("text", ["palm 0\n", "0\n", "0 palm\n0 thumb\n"])
 def test_a_mapping_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "mapping.txt").write_text(text)
     with pytest.raises(FormatError, match="is no new number with a label"):

@@ -1,12 +1,17 @@
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import av
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from libs.vision.quality import Image
+from libs.vision.sampling import frames_at
 from libs.vision.video import ChangeRules, ChangeSampler, UnreadableVideo, frames, probe
 
 RATE = 10
@@ -165,3 +170,49 @@ def test_a_new_resolution_starts_afresh():
     sampler = ChangeSampler()
     assert sampler.keep(kitchen(), 0.0)
     assert sampler.keep(kitchen()[:50], 1.0)
+
+
+def write_at(path: Path, moments: list[int]) -> Path:
+    """A video whose frame n comes at `moments[n]` milliseconds: a camera with a rate of its own mood."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=1000)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
+        for image, at in zip(numbered(len(moments)), moments, strict=True):
+            frame = av.VideoFrame.from_ndarray(image, format="bgr24")
+            frame.pts, frame.time_base = at, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+@given(st.lists(st.integers(1, 700), min_size=0, max_size=11), st.sampled_from([4.0, 5.0, 10.0, 12.5]))
+@settings(max_examples=40, deadline=None)
+def test_every_moment_shows_the_last_frame_at_or_before_it(steps: list[int], rate: float):
+    at = [sum(steps[:n]) for n in range(len(steps) + 1)]
+    with TemporaryDirectory() as folder:
+        shown = list(frames_at(write_at(Path(folder) / "clip.mkv", at), rate))
+    rows = 0
+    while rows * 1000 / rate <= at[-1] + 2.5:
+        rows += 1
+    expected = [max(n for n, each in enumerate(at) if each <= row * 1000 / rate + 2.5) for row in range(rows)]
+    assert [each.index for each in shown] == expected
+    assert [each.seconds for each in shown] == pytest.approx([at[n] / 1000 for n in expected], abs=2e-3)
+
+
+def test_where_a_video_pauses_the_same_frame_stands(tmp_path: Path):
+    shown = list(frames_at(write_at(tmp_path / "clip.mkv", [0, 100, 1000]), 10.0))
+    assert [each.index for each in shown] == [0, *[1] * 9, 2]
+    assert shown[1].image is shown[9].image
+
+
+def test_a_clock_that_runs_away_is_no_flood_of_frames(tmp_path: Path):
+    path = write_at(tmp_path / "clip.mkv", [0, 100, 3_600_000, 90_000_000])
+    with pytest.raises(UnreadableVideo, match="lasts more than 3600 s"):
+        list(frames_at(path, 10.0))
+    assert len(list(frames_at(write_at(tmp_path / "short.mkv", [0, 900]), 10.0, longest_seconds=1.0))) == 10
+
+
+def test_a_rate_must_be_one(tmp_path: Path):
+    with pytest.raises(ValueError, match="no rate"):
+        next(frames_at(tmp_path / "clip.mkv", 0.0))

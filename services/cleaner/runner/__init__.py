@@ -1,0 +1,1 @@
+"""Loops no event triggers: the review queue is measured, and clips are looked at as leased jobs."""

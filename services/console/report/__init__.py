@@ -1,0 +1,1 @@
+"""Reports people take along: tables for a spreadsheet, and pages that stand alone."""

@@ -1,0 +1,1 @@
+"""Judges detectors by the boxes people drew."""

@@ -1,0 +1,1 @@
+"""Runs what ships over the samples of a split: detectors over pictures, clip models over the features of clips."""
