@@ -36,8 +36,8 @@ WAITING = TrainingQueued(
     reason="to be found",
 )  # fmt: skip
 CONSOLE = MODELS | {
-    "sample_id": [f"{_ID}1"], "version_id": [f"{_ID}4"], "run_id": [f"{_ID}5", f"{_ID}f"], "workflow": [WORKFLOW, PROCEDURE], "number": [2],
-    "zone": ["Asia/Shanghai", "UTC"],
+    "sample_id": [f"{_ID}1"], "version_id": [f"{_ID}4"], "run_id": [f"{_ID}5", f"{_ID}f"], "workflow": [WORKFLOW], "number": [2],
+    "procedure": [PROCEDURE], "zone": ["Asia/Shanghai", "UTC"],
     "subject": [f"{WORKFLOW}@1", f"{_ID}1", f"{_ID}4", f"{_ID}5"],
 }  # fmt: skip
 

@@ -1,7 +1,7 @@
 """The shapes of answers about washes. A list stands alone in its answer."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date, time
+from datetime import date
 from typing import Any
 
 from pydantic import BaseModel
@@ -44,8 +44,10 @@ class ShiftFiguresAnswer(FiguresAnswer):
 
 
 class ShiftAnswer(BaseModel):
+    """A shift of the plan. `begins`: by the clock of the report's zone, like 06:00."""
+
     title: Title
-    begins: time
+    begins: str
 
 
 class ComplianceAnswer(BaseModel):
@@ -65,7 +67,7 @@ def compliance_answer(report: ComplianceReport, workflow: str) -> ComplianceAnsw
     return ComplianceAnswer(
         workflow=workflow,
         zone=str(report.plan.zone),
-        shifts=[ShiftAnswer(title=shift.title, begins=shift.begins) for shift in shifts],
+        shifts=[ShiftAnswer(title=shift.title, begins=shift.begins.isoformat("minutes")) for shift in shifts],
         washes=len(report.washes),
         cameras=[FiguresAnswer(camera_id=row.camera_id, **_figures(row.figures)) for row in report.cameras],
         rows=[

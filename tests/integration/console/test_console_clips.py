@@ -156,7 +156,8 @@ async def test_washes_are_filtered_and_paged(console, told: None) -> None:
 async def test_the_report_is_for_programs_spreadsheets_and_people(console, told: None) -> None:
     asked = {"workflow": "washing", "zone": "Asia/Shanghai"}
     report = await console.get("/api/compliance", **asked)
-    assert (report["zone"], report["washes"], len(report["shifts"])) == ("Asia/Shanghai", 4, 3)
+    assert (report["zone"], report["washes"]) == ("Asia/Shanghai", 4)
+    assert [shift["begins"] for shift in report["shifts"]] == ["06:00", "14:00", "22:00"]
     rows = [
         (row["camera_id"], row["model"], row["washes"], row["rate"], row["sensitivity"]) for row in report["cameras"]
     ]

@@ -23,7 +23,7 @@ CHECKS = (
     "response_schema_conformance,ignored_auth"
 )
 EXAMPLES = 8
-QUERIED = {"workflow", "zone"}  # what a query must name right to find something
+QUERIED = {"workflow": "procedure", "zone": "zone"}  # what a query must name right to find something, by parameter
 STREAM = "/api/stream"  # has no end: tried below, by hand
 ADMIN = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
 
@@ -68,11 +68,9 @@ async def fuzz(document: Path, served: Served, folder: Path) -> dict[str, set[in
 
 def with_known_values(served: Served) -> str:
     """Most of the time a path or a query names something that exists: behind a 404 there is little to find."""
-    lines = [
-        f'"{place}.{name}" = {{ dictionary = "{name}", probability = 0.8 }}'
-        for place, names in (("path", served.known), ("query", sorted(QUERIED & set(served.known))))
-        for name in names
-    ]
+    places = {f"path.{name}": name for name in served.known}
+    places |= {f"query.{name}": values for name, values in QUERIED.items() if values in served.known}
+    lines = [f'"{place}" = {{ dictionary = "{name}", probability = 0.8 }}' for place, name in places.items()]
     lists = [f"[dictionaries.{name}]\nvalues = {json.dumps(values)}" for name, values in served.known.items()]
     return "\n".join(["[parameters]", *lines, *lists])
 
