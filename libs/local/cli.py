@@ -8,6 +8,7 @@ import typer
 from libs.common.errors import CamloopError
 from libs.local.client import NotRunning, Refused
 from libs.local.commands import (
+    analyze,
     cameras,
     data,
     datasets,
@@ -24,7 +25,20 @@ from libs.local.output import errors
 
 app = typer.Typer(name="camloop", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   help="Closes the loop between a plant's cameras and the models that watch them.")  # fmt: skip
-for commands in (system, doctor, demo, cameras, data, reviewing, datasets, training, models, looking, deadletters):
+for commands in (
+    system,
+    doctor,
+    demo,
+    cameras,
+    data,
+    reviewing,
+    datasets,
+    training,
+    models,
+    looking,
+    deadletters,
+    analyze,
+):
     app.add_typer(commands.app)
 
 
