@@ -8,6 +8,7 @@ import typer
 from libs.common.errors import CamloopError
 from libs.local.client import NotRunning, Refused
 from libs.local.commands import (
+    analyze,
     cameras,
     data,
     datasets,
@@ -38,6 +39,7 @@ for commands in (
     looking,
     washing,
     deadletters,
+    analyze,
 ):
     app.add_typer(commands.app)
 

@@ -1,6 +1,7 @@
 """What the command line can be told: where data lies, and servers somebody else runs."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -22,6 +23,7 @@ class LocalSettings(BaseSettings):
     s3_secret_key: str | None = Field(None, validation_alias="S3_SECRET_KEY")
     s3_bucket: str = Field("camloop", validation_alias="S3_BUCKET")
     workflows_folder: Path = Field(Path("deploy/workflows"), validation_alias="WORKFLOWS_FOLDER")
+    language: Literal["en", "zh"] = Field("en", validation_alias="CAMLOOP_LANGUAGE")
 
     def external(self) -> External:
         """Servers that are not ours to start."""

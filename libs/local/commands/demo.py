@@ -27,7 +27,7 @@ _LEFT = "Whatever runs goes on in the background: uv run camloop status shows it
 
 @app.command()
 def demo(
-    workflow: Annotated[str, typer.Option("--workflow", "-w", help="hairnet or behavior.")] = "hairnet",
+    workflow: Annotated[str, typer.Option("--workflow", "-w", help="hairnet, behavior or handwash.")] = "hairnet",
     as_json: Json = False,
 ) -> None:
     """Cameras, cleaning, review, training, registry: the loop goes round twice and the system stays up."""
@@ -50,9 +50,12 @@ def _play(workflow: Workflow, settings: LocalSettings, story: Story) -> dict[str
     # Here and not above: drawing needs OpenCV, which takes a second to import.
     from libs.local.demo.preparing import check_preconditions
     from libs.local.demo.script import perform
+    from libs.local.demo.wash_script import perform_washes
 
     check_preconditions(workflow)
     _ensure_running(settings, story)
+    if workflow.procedure is not None:
+        return asyncio.run(perform_washes(workflow, settings, story))
     return asyncio.run(perform(workflow, settings.data_folder, story))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from libs.common.events import (
+    ClipCaptured,
     DatasetBuildFailed,
     DatasetBuilt,
     EvaluationFailed,
@@ -24,6 +25,7 @@ from libs.common.events import (
     TrainingProgressed,
     TrainingQueued,
     TrainingStarted,
+    WashJudged,
     event_class,
 )
 from libs.local.output import pairs
@@ -32,11 +34,23 @@ Told = tuple[str, str]
 """A stage and what happened in it."""
 
 
+METRICS = ("map50", "map50_95", "precision", "recall", "f1")
+CLIP_METRICS = ("frame_accuracy", "f1_50", "edit", "sensitivity", "specificity")
+_LEARNED = {"map50": "mAP50", "frame_accuracy": "frame accuracy"}
+
+
+def chosen_metrics(metrics: Mapping[str, float | None]) -> dict[str, float | None]:
+    """Those that people read first: of a detector, or in per cent of a clip model."""
+    names = CLIP_METRICS if "frame_accuracy" in metrics else METRICS
+    return {name: metrics.get(name) for name in names}
+
+
 @dataclass
 class Chain:
     """The state of one workflow's loop, as far as events have told. `hear` returns what is worth a line, if it is.
 
-    `captured`: the digest of each snapshot, by its id. `fresh`: approved since the last dataset version.
+    `captured`: the digest of each snapshot or clip, by its id. `washes`: what the champion said of clips, by their ids.
+    `fresh`: approved since the last dataset version.
     `runs`: those queued since the beginning.
     """
 
@@ -52,6 +66,7 @@ class Chain:
     evaluated: dict[UUID, ModelEvaluated] = field(default_factory=dict[UUID, ModelEvaluated])
     registered: list[ModelRegistered] = field(default_factory=list[ModelRegistered])
     promoted: dict[int, ModelPromoted] = field(default_factory=dict[int, ModelPromoted])
+    washes: dict[str, WashJudged] = field(default_factory=dict[str, WashJudged])
     failure: Told | None = None
     tenths: set[tuple[UUID, int]] = field(default_factory=set[tuple[UUID, int]])
 
@@ -102,6 +117,16 @@ def _captured(chain: Chain, event: SnapshotCaptured) -> Told | None:
     return None
 
 
+def _clip_captured(chain: Chain, event: ClipCaptured) -> Told | None:
+    chain.captured[event.clip_id] = event.video.sha256
+    return None
+
+
+def _wash_judged(chain: Chain, event: WashJudged) -> Told | None:
+    chain.washes[event.clip_id] = event
+    return None
+
+
 def _approved(chain: Chain, event: SampleApproved) -> Told | None:
     chain.rejected.pop(event.sample_id, None)
     chain.approved[event.sample_id] = event.approved_by
@@ -126,8 +151,9 @@ def _built(chain: Chain, event: DatasetBuilt) -> Told | None:
     chain.versions.append(event)
     chain.fresh.clear()
     splits, boxes = pairs(event.counts), pairs(event.boxes_per_class)
+    what = "segments" if event.task == "temporal" else "boxes"
     left_out = f"; left out: {pairs(event.left_out)}" if event.left_out else ""
-    return "dataset", f"version {event.workflow}@{event.version} is built: {splits}; boxes: {boxes}{left_out}"
+    return "dataset", f"version {event.workflow}@{event.version} is built: {splits}; {what}: {boxes}{left_out}"
 
 
 def _build_failed(chain: Chain, event: DatasetBuildFailed) -> Told | None:
@@ -150,7 +176,7 @@ def _run_progressed(chain: Chain, event: TrainingProgressed) -> Told | None:
     if tenth in chain.tenths:
         return None
     chain.tenths.add(tenth)
-    said = {"mAP50": event.metrics.get("map50")}
+    said = {name: event.metrics[key] for key, name in _LEARNED.items() if key in event.metrics}
     if event.eta_seconds is not None:
         said["seconds left"] = round(event.eta_seconds)
     return "training", f"epoch {event.epoch:3d}/{event.epochs}  {pairs(said)}"
@@ -174,7 +200,7 @@ def _model_trained(chain: Chain, event: ModelTrained) -> Told | None:
 
 def _model_evaluated(chain: Chain, event: ModelEvaluated) -> Told | None:
     chain.evaluated[event.training_run_id] = event
-    chosen = {name: event.metrics.get(name) for name in ("map50", "map50_95", "precision", "recall", "f1")}
+    chosen = chosen_metrics(event.metrics)
     gate = "passed" if event.gate.passed else f"failed: {'; '.join(event.gate.reasons)}"
     against = f"; against {event.baseline.model}" if event.baseline else ""
     return "evaluation", f"{event.split} split: {pairs(chosen)}{against}; gate {gate}"
@@ -205,6 +231,8 @@ def _promotion_rejected(chain: Chain, event: PromotionRejected) -> Told | None:
 _Listener = Callable[[Chain, Any], Told | None]
 _PER_EVENT: Mapping[type[Event], _Listener] = {
     SnapshotCaptured: _captured,
+    ClipCaptured: _clip_captured,
+    WashJudged: _wash_judged,
     SampleApproved: _approved,
     SampleRejected: _rejected,
     SampleQueuedForReview: _queued,

@@ -1,6 +1,7 @@
 """What the demo needs before its first snapshot: scenes, cameras with tokens, addresses."""
 
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +13,7 @@ from libs.local.connections import ingest
 from libs.local.demo.cameras import Surroundings
 from libs.local.demo.pictures import CAMERAS, Batch, draw_batches
 from libs.local.demo.story import Story
+from libs.local.demo.wash_workflow import check_drawable
 from libs.local.scenes import LABELS
 from libs.local.scenes import Workflow as Drawable
 
@@ -36,6 +38,9 @@ def _drawable(workflow: Workflow) -> Drawable:
 
 def check_preconditions(workflow: Workflow) -> None:
     """Raises `ValueError` with what to type."""
+    if workflow.procedure is not None:
+        check_drawable(workflow)
+        return
     if workflow.name not in LABELS:
         raise ValueError(f"Scenes can be drawn for {' and '.join(LABELS)}, not for {workflow.name}")
     if find_spec("ultralytics") is None:
@@ -45,12 +50,18 @@ def check_preconditions(workflow: Workflow) -> None:
 def camera_tokens(workflow: Workflow, story: Story) -> dict[str, str]:
     """Register the cameras; a token of its own for each, by name."""
     names = CAMERAS[_drawable(workflow)]
+    tokens = tokens_of(names)
+    story.reach("cameras", f"registered, each with a token of its own; {names[-1]} speaks Kafka, the others HTTP")
+    return tokens
+
+
+def tokens_of(names: Sequence[str]) -> dict[str, str]:
+    """Register cameras of these names; each one's token."""
     tokens: dict[str, str] = {}
     with ingest() as client:
         for name in names:
             client.post("/v1/cameras", {"camera_id": name})
             tokens[name] = client.post(f"/v1/cameras/{name}/tokens", {"label": f"demo {name}"})["token"]
-    story.reach("cameras", f"registered, each with a token of its own; {names[-1]} speaks Kafka, the others HTTP")
     return tokens
 
 

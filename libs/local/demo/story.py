@@ -17,6 +17,7 @@ LOGS: Mapping[str, str] = {
     "registration": "registry.log",
     "promotion": "registry.log",
     "takeover": "demo",
+    "judging": "evaluator.log",
     "summary": "console.log",
 }
 

@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from libs.common.events import Artifact, ModelEvaluated, ModelRegistered
-from libs.local.demo.chain import Chain
+from libs.local.demo.chain import Chain, chosen_metrics
 from libs.local.output import pairs
 
-METRICS = ("map50", "map50_95", "precision", "recall", "f1")
 _RULE = "-" * 78
 
 
@@ -24,7 +23,7 @@ def as_text(chain: Chain, reports: Sequence[Path], *, seconds: float, hint: str)
     yield f"snapshots  {len(chain.captured)} captured; approved: {pairs(chain.rules())}"
     yield f"           rejected: {pairs(chain.reasons())}"
     for model in chain.registered:
-        yield from _version(chain, model)
+        yield from version_lines(chain, model)
     yield from (f"report     {path}" for path in reports)
     newest = chain.registered[-1]
     steps = {
@@ -39,10 +38,11 @@ def as_text(chain: Chain, reports: Sequence[Path], *, seconds: float, hint: str)
     yield _RULE
 
 
-def _version(chain: Chain, model: ModelRegistered) -> Iterator[str]:
+def version_lines(chain: Chain, model: ModelRegistered) -> Iterator[str]:
+    """Of one model version: its dataset version, its metrics, and its gate."""
     evaluated, built = chain.evaluated[model.training_run_id], chain.dataset_version(model.dataset_version_id)
     yield f"{model.model}@{model.version}  {built.workflow}@{built.version}: {pairs(built.counts)}"
-    yield f"           {evaluated.split} split: {pairs({name: evaluated.metrics.get(name) for name in METRICS})}"
+    yield f"           {evaluated.split} split: {pairs(chosen_metrics(evaluated.metrics))}"
     yield f"           {_verdict(chain, model, evaluated)}"
 
 

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlparse
 import pytest
 from typer.testing import CliRunner, Result
 
+from libs.common.errors import Permanent
 from libs.local import following
 from libs.local.cli import app
 from libs.local.client import NotRunning, Refused
@@ -326,3 +327,17 @@ def test_a_clip_is_approved_with_a_table_or_with_what_the_model_suggests(service
     ]
     table.write_text("nonsense")
     camloop("review", "approve", "s", "--segments", str(table), code=1)
+
+
+def test_analyze_says_what_to_do_without_a_champion(services: Services, tmp_path: Path) -> None:
+    clip = tmp_path / "wash.mp4"
+    clip.write_bytes(b"a video")
+    with pytest.raises(Permanent, match=r"handwash has no champion yet.*camloop models promote handwash VERSION"):
+        camloop("analyze", str(clip))
+    with pytest.raises(Permanent, match="no model version handwash@7: camloop models shows"):
+        camloop("analyze", str(clip), "--model", "handwash@7")
+    with pytest.raises(Permanent, match="write NAME@VERSION"):
+        camloop("analyze", str(clip), "--model", "handwash")
+    assert [known for known, _, _ in services.asked] == [
+        "GET /v1/models/handwash/aliases/champion", "GET /v1/models/handwash/versions/7"
+    ]  # fmt: skip
