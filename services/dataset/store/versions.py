@@ -1,7 +1,7 @@
 """Dataset versions: a chain that never changes, what each one changed and left out, and why there is no newer one."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -33,7 +33,6 @@ class Version:
     content_sha256: str
     counts: dict[str, int]
     boxes_per_class: dict[str, int]
-    seconds_per_step: dict[str, float]
     left_out: dict[str, int]
     added: int
     removed: int
@@ -42,6 +41,7 @@ class Version:
     requested_by: str | None
     reason: str
     built_at: datetime | None = None
+    seconds_per_step: dict[str, float] = field(default_factory=dict[str, float])
 
 
 @dataclass(frozen=True)
