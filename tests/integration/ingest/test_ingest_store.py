@@ -60,7 +60,7 @@ async def test_the_same_picture_under_another_id_is_the_first_snapshot(store: In
     again = await store.claim(a_receipt(capture_id="s-2"))
     assert again == first
     other = await store.claim(a_receipt(capture_id="s-3", camera_id="line-2"))
-    assert other.snapshot_id == "s-3"
+    assert other.capture_id == "s-3"
 
 
 async def test_a_snapshot_is_announced_once_in_its_cameras_name(store: IngestStore) -> None:
