@@ -4,6 +4,7 @@ import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from libs.common.errors import NotFound
 from libs.common.events import Media
@@ -25,7 +26,7 @@ class DerivedObjects:
         """The file that `key` holds; where nothing lies there yet, it is made of `source` and kept.
 
         Two that make it at once write the same bytes. Raises what `get_file` and `make` raise; the file is there whole or
-        not at all if `make` writes it so.
+        not at all.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         target = self.folder / key.replace("/", "_")
@@ -35,13 +36,13 @@ class DerivedObjects:
         try:
             await self.objects.get_file(f"s3://{self.bucket}/{key}", target)
         except NotFound:
-            file = self.folder / f"source-{source.sha256}"
-            await self.objects.get_file(source.uri, file, expected_sha256=source.sha256)
-            try:
-                await make(file, target)
-                await self.objects.put_file(key, target)
-            finally:
-                file.unlink(missing_ok=True)
+            # Aside, for another job of this process may be making the same.
+            with TemporaryDirectory(prefix=".making-", dir=self.folder) as aside:
+                file, made = Path(aside) / f"source-{source.sha256}", Path(aside) / target.name
+                await self.objects.get_file(source.uri, file, expected_sha256=source.sha256)
+                await make(file, made)
+                await self.objects.put_file(key, made)
+                made.replace(target)
         return target
 
     def trim(self, limit_bytes: int) -> None:
