@@ -8,6 +8,7 @@ from typing import Annotated
 import structlog
 
 from libs.common import telemetry
+from libs.common.clip_orders import ClipOrder
 from libs.common.configuration import Configuration, follow_workflows
 from libs.common.envelope import Envelope
 from libs.common.errors import AlreadyHandled, NotYet, Permanent, Transient
@@ -18,7 +19,6 @@ from libs.common.objects import Objects
 from libs.common.postgres import Connection
 from libs.common.warm_child import WarmChild
 from libs.common.workflows import Workflow
-from services.cleaner.domain.clips import ClipOrder
 from services.cleaner.domain.reviews import rule_on
 from services.cleaner.domain.samples import (
     Sample,

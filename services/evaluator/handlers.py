@@ -4,12 +4,12 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Annotated
 
+from libs.common.clip_orders import ClipOrder
 from libs.common.configuration import follow_workflows
 from libs.common.envelope import Envelope, stable_id
 from libs.common.events import ClipCaptured, EvaluationRequested, ModelPromoted, ModelRolledBack, ModelTrained
 from libs.common.injection import Given
 from libs.common.kafka import Subscriptions
-from services.evaluator.domain.wash_orders import WashOrder
 from services.evaluator.store import Evaluation, EvaluatorStore, RunningVersion
 
 CHAMPION = "champion"
@@ -62,7 +62,7 @@ async def queue_wash(
     event: ClipCaptured, envelope: Heard, store: Store, wash_wake: Annotated[asyncio.Event, Given()]
 ) -> None:
     """A camera's clip is judged by the champion of its workflow; without one there is nobody to judge it."""
-    order = WashOrder(event, envelope.event_id, envelope.correlation_id, envelope.traceparent)
+    order = ClipOrder(event, envelope.event_id, envelope.correlation_id, envelope.traceparent)
     async with store.transaction(envelope) as unit:
         await store.order_wash(unit, order, stable_id("wash", event.workflow, event.clip_id))
     wash_wake.set()

@@ -7,11 +7,11 @@ from typing import Any, cast
 from uuid import UUID
 
 from libs.common import inbox, jobs
+from libs.common.clip_orders import ClipOrder
 from libs.common.envelope import Envelope
 from libs.common.events import Artifact, Metrics, ModelEvaluated, ModelTrained, as_values
 from libs.common.postgres import Connection, Pool
 from services.evaluator.domain.wash_orders import JOB as WASH_JOB
-from services.evaluator.domain.wash_orders import WashOrder
 
 JOB = "evaluate"
 SAVE_CHAMPION = """
@@ -93,7 +93,7 @@ class EvaluatorStore:
         artifacts = tuple(Artifact.model_validate(each) for each in cast(list[Any], row["artifacts"]))
         return RunningVersion(row["model"], row["version"], artifacts, row["metrics"])
 
-    async def order_wash(self, connection: Connection, order: WashOrder, job_id: UUID) -> None:
+    async def order_wash(self, connection: Connection, order: ClipOrder, job_id: UUID) -> None:
         """Have a camera's clip judged, if its workflow has a champion."""
         if await connection.fetchval("select exists(select 1 from champion where workflow = $1)", order.clip.workflow):
             await jobs.enqueue(

@@ -1,11 +1,9 @@
 """A clip on its way to being a sample: the order to look at it, what was seen, and the verdict."""
 
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
-from libs.common.envelope import Envelope
-from libs.common.events import ClipCaptured, Media, Metrics, as_values
+from libs.common.events import ClipCaptured, Media, Metrics
 from libs.common.workflows import CleaningRules, Workflow
 from services.cleaner.domain.samples import Sample, Unreadable
 from services.cleaner.domain.segments import segment_mistakes, sound_segments
@@ -23,34 +21,6 @@ from services.cleaner.domain.verdicts import (
 )
 
 JOB = "clip"
-
-
-@dataclass(frozen=True)
-class ClipOrder:
-    """The job's spec: the clip, and the event that told of it."""
-
-    clip: ClipCaptured
-    cause_id: UUID
-    correlation_id: str
-    traceparent: str | None
-
-    def spec(self) -> dict[str, Any]:
-        """As stored in the job's row."""
-        cause = {"id": str(self.cause_id), "correlation_id": self.correlation_id, "traceparent": self.traceparent}
-        return {"clip": as_values(self.clip), "cause": cause}
-
-    @classmethod
-    def read(cls, spec: dict[str, Any]) -> "ClipOrder":
-        """What `spec` wrote."""
-        cause = spec["cause"]
-        clip = ClipCaptured.model_validate(spec["clip"])
-        return cls(clip, UUID(cause["id"]), cause["correlation_id"], cause["traceparent"])
-
-    @property
-    def cause(self) -> Envelope:
-        """What announcements name as their cause."""
-        topic = ClipCaptured.topic
-        return Envelope(self.cause_id, topic, "", None, "", self.correlation_id, None, self.traceparent, None)
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from libs.common import outbox
+from libs.common.clip_orders import ClipOrder
 from libs.common.configuration import Configuration
 from libs.common.jobs import Jobs, Lease
 from libs.common.objects import Objects
 from libs.common.postgres import Connection
 from libs.common.runner import Pulse
-from services.cleaner.domain.clips import ClipOrder, ClipSeen, judge_clip, new_clip_sample
+from services.cleaner.domain.clips import ClipSeen, judge_clip, new_clip_sample
 from services.cleaner.domain.samples import Sample, Unreadable, announcement, sample_id_of
 from services.cleaner.domain.verdicts import Queued, Rejected, Verdict, with_verdict
 from services.cleaner.settings import Settings

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from libs.common import jobs
+from libs.common.clip_orders import ClipOrder
 from libs.common.errors import Conflict
 from libs.common.events import ClipCaptured, ModelRef, Segment, WashJudged, as_values
 from libs.common.postgres import Connection, Pool
-from services.cleaner.domain.clips import JOB, ClipOrder
+from services.cleaner.domain.clips import JOB
 from services.cleaner.store.samples import read_segments
 
 LENGTH_TOLERANCE_SECONDS = 2.0

@@ -1,12 +1,8 @@
-"""The order to judge a camera's clip, and what is announced of it."""
+"""What is announced of a camera's clip once the champion has judged it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
-from uuid import UUID
 
-from libs.common.envelope import Envelope
-from libs.common.events import ClipCaptured, ModelRef, Segment, WashJudged, WashReason, as_values
+from libs.common.events import ClipCaptured, ModelRef, Segment, WashJudged, WashReason
 from libs.vision.procedures import Procedure, Reason
 from libs.vision.segments import TimedSegment
 from services.evaluator.domain.washes import JudgedWash, reason_values, reason_words
@@ -15,34 +11,6 @@ from services.evaluator.domain.words import Words
 JOB = "wash"
 MEASURED = ("sensitivity", "specificity", "frame_accuracy", "f1_50")
 """What is told of the model's own error beside each of its verdicts."""
-
-
-@dataclass(frozen=True)
-class WashOrder:
-    """The job's spec: the clip, and the event that told of it."""
-
-    clip: ClipCaptured
-    cause_id: UUID
-    correlation_id: str
-    traceparent: str | None
-
-    def spec(self) -> dict[str, Any]:
-        """As stored in the job's row."""
-        cause = {"id": str(self.cause_id), "correlation_id": self.correlation_id, "traceparent": self.traceparent}
-        return {"clip": as_values(self.clip), "cause": cause}
-
-    @classmethod
-    def read(cls, spec: dict[str, Any]) -> "WashOrder":
-        """What `spec` wrote."""
-        cause = spec["cause"]
-        clip = ClipCaptured.model_validate(spec["clip"])
-        return cls(clip, UUID(cause["id"]), cause["correlation_id"], cause["traceparent"])
-
-    @property
-    def cause(self) -> Envelope:
-        """What announcements name as their cause."""
-        topic = ClipCaptured.topic
-        return Envelope(self.cause_id, topic, "", None, "", self.correlation_id, None, self.traceparent, None)
 
 
 def announcement(

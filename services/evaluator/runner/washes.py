@@ -8,6 +8,7 @@ import structlog
 
 from libs.common import outbox
 from libs.common.children import Limits, run_within
+from libs.common.clip_orders import ClipOrder
 from libs.common.configuration import Configuration
 from libs.common.envelope import stable_id
 from libs.common.errors import Permanent
@@ -19,7 +20,7 @@ from libs.common.runner import Pulse
 from libs.vision.procedures import procedure_of
 from libs.vision.segments import TimedSegment
 from services.evaluator.domain.temporal_assignment import ShippedClipModel
-from services.evaluator.domain.wash_orders import WashOrder, announcement
+from services.evaluator.domain.wash_orders import announcement
 from services.evaluator.domain.washes import judged_wash
 from services.evaluator.domain.words import Words
 from services.evaluator.runner.cache import Cache
@@ -44,7 +45,7 @@ class WashJudge:
 
     async def work(self, lease: Lease, pulse: Pulse) -> None:
         """Run the champion on one clip and say what it saw. Without a champion any more there is nothing to say."""
-        order = WashOrder.read(lease.spec)
+        order = ClipOrder.read(lease.spec)
         clip, workflow = order.clip, await self.configuration.workflow(order.clip.workflow)
         running = await self.store.champion(clip.workflow)
         if running is None or workflow.procedure is None:
@@ -72,7 +73,7 @@ class WashJudge:
         async with self.jobs.pool.acquire() as connection, connection.transaction():
             await self.jobs.finish(connection, lease, {"verdict": None, "why": "the workflow has no champion"})
 
-    async def _announce(self, lease: Lease, order: WashOrder, said: WashJudged) -> None:
+    async def _announce(self, lease: Lease, order: ClipOrder, said: WashJudged) -> None:
         async with self.jobs.pool.acquire() as connection, connection.transaction():
             await self.jobs.finish(connection, lease, {"verdict": said.verdict, "model": str(said.model)})
             identity = stable_id(lease.job_id, WashJudged.topic)

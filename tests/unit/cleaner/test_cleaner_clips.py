@@ -6,9 +6,10 @@ from uuid import UUID
 
 import pytest
 
+from libs.common.clip_orders import ClipOrder
 from libs.common.errors import Permanent
 from libs.common.events import ClipCaptured, Media, ReviewSubmitted, Segment
-from services.cleaner.domain.clips import ClipOrder, ClipSeen, judge_clip, new_clip_sample, recording_of
+from services.cleaner.domain.clips import ClipSeen, judge_clip, new_clip_sample, recording_of
 from services.cleaner.domain.reviews import rule_on
 from services.cleaner.domain.samples import Unreadable
 from services.cleaner.domain.segments import segment_mistakes, sound_segments

@@ -3,10 +3,11 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
+from libs.common.clip_orders import ClipOrder
 from libs.common.events import ClipCaptured, Media, ModelRef
 from libs.vision.procedures import Procedure, ProcedureStep
 from libs.vision.segments import TimedSegment
-from services.evaluator.domain.wash_orders import WashOrder, announcement
+from services.evaluator.domain.wash_orders import announcement
 from services.evaluator.domain.washes import judged_wash
 from services.evaluator.domain.words import Words
 
@@ -59,6 +60,6 @@ def test_hands_out_of_sight_are_undetermined_and_nothing_is_missing() -> None:
 
 
 def test_an_order_is_read_as_it_was_written() -> None:
-    order = WashOrder(CLIP, UUID(int=3), "cause", "00-aa-bb-01")
-    assert WashOrder.read(order.spec()) == order
+    order = ClipOrder(CLIP, UUID(int=3), "cause", "00-aa-bb-01")
+    assert ClipOrder.read(order.spec()) == order
     assert order.cause.correlation_id == "cause"
