@@ -18,6 +18,8 @@ ExternalId = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 """A workflow or model name."""
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+ObjectUri = Annotated[str, Field(pattern=r"^s3://[^/]+/.+$")]
+"""Where an object lies."""
 Metrics = dict[str, float | None]
 Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
 """Of what a camera saw in a window: more would overflow the sums over all its windows, whoever reads them."""
@@ -34,7 +36,7 @@ class Body(BaseModel):
 class Media(Body):
     """Where bytes lie and what they are (claim check). `bytes` is their number."""
 
-    uri: Annotated[str, Field(pattern=r"^s3://[^/]+/.+$")]
+    uri: ObjectUri
     sha256: Sha256
     content_type: str
     bytes: Annotated[int, Field(ge=0)]

@@ -40,7 +40,7 @@ CONTENT_TYPES = {
 }
 
 
-NOT_THERE = {"NoSuchKey", "NoSuchBucket", "NoSuchObject"}
+NOT_THERE = {"NoSuchKey", "NoSuchBucket", "NoSuchObject", "NoSuchUpload"}
 BUCKET_IS_THERE = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists", "OperationAborted"}
 
 
@@ -125,11 +125,11 @@ class S3Objects:
 
     async def probe(self) -> None:
         """Raises `StoreUnavailable` when the store does not answer as it should."""
-        await asyncio.to_thread(_guard, self.bucket, lambda: self.client.bucket_exists(bucket_name=self.bucket))
+        await asyncio.to_thread(guarded, self.bucket, lambda: self.client.bucket_exists(bucket_name=self.bucket))
 
     async def ensure_bucket(self) -> None:
         """Make the bucket if it is missing."""
-        await asyncio.to_thread(_guard, self.bucket, self._ensure_bucket)
+        await asyncio.to_thread(guarded, self.bucket, self._ensure_bucket)
 
     def _ensure_bucket(self) -> None:
         if self.client.bucket_exists(bucket_name=self.bucket):
@@ -158,7 +158,7 @@ class S3Objects:
                 bytes=len(data),
             )
 
-        return await asyncio.to_thread(_guard, key, work)
+        return await asyncio.to_thread(guarded, key, work)
 
     async def put_file(self, key: str, path: Path, content_type: str | None = None) -> Media:
         """Store a file under `key` and say what it is."""
@@ -170,7 +170,7 @@ class S3Objects:
                 uri=f"s3://{self.bucket}/{key}", sha256=file_sha256(path), content_type=kind, bytes=path.stat().st_size
             )
 
-        return await asyncio.to_thread(_guard, key, work)
+        return await asyncio.to_thread(guarded, key, work)
 
     async def get(self, uri: str, *, expected_sha256: str | None = None, maximum_bytes: int | None = None) -> bytes:
         """The bytes at `uri`. Raises `NotFound`, `Permanent` on a wrong digest, `Transient` when the store is down.
@@ -187,7 +187,7 @@ class S3Objects:
                 response.close()
                 response.release_conn()
 
-        data = await asyncio.to_thread(_guard, uri, work)
+        data = await asyncio.to_thread(guarded, uri, work)
         check_size(uri, len(data), maximum_bytes)
         check_digest(uri, sha256(data).hexdigest(), expected_sha256)
         return data
@@ -201,7 +201,7 @@ class S3Objects:
                 self.client.fget_object(bucket_name=bucket, object_name=key, file_path=str(partial))
                 check_digest(uri, file_sha256(partial), expected_sha256)
 
-        await asyncio.to_thread(_guard, uri, work)
+        await asyncio.to_thread(guarded, uri, work)
 
     async def copy(self, uri: str, key: str) -> str:
         """Copy inside the store; returns the new address."""
@@ -213,13 +213,13 @@ class S3Objects:
             )
             return f"s3://{self.bucket}/{key}"
 
-        return await asyncio.to_thread(_guard, uri, work)
+        return await asyncio.to_thread(guarded, uri, work)
 
     async def exists(self, uri: str) -> bool:
         """Is there an object at `uri`?"""
         bucket, key = split_uri(uri)
         try:
-            await asyncio.to_thread(_guard, uri, lambda: self.client.stat_object(bucket_name=bucket, object_name=key))
+            await asyncio.to_thread(guarded, uri, lambda: self.client.stat_object(bucket_name=bucket, object_name=key))
         except NotFound:
             return False
         return True
@@ -245,7 +245,8 @@ class S3Objects:
                 yield item.object_name
 
 
-def _guard(what: str, work: Callable[[], T]) -> T:
+def guarded(what: str, work: Callable[[], T]) -> T:
+    """A call of the store (blocking), its errors told apart as `Objects` tells them; `what` says whose they are."""
     try:
         return work()
     except MinioException as error:

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+from libs.common.multipart_uploads import MultipartUploads
 from libs.common.service import Runtime, Service
 from services.ingest.api.routes import router
 from services.ingest.handlers import subscriptions
@@ -18,6 +19,6 @@ def create_app(settings: Settings) -> Service:
     """Ingest, ready to run."""
 
     async def wire(runtime: Runtime) -> None:
-        runtime.provide(store=IngestStore(runtime.pool), clock=utc_now)
+        runtime.provide(store=IngestStore(runtime.pool), clock=utc_now, uploads=MultipartUploads(runtime.objects))
 
     return Service("ingest", settings, subscriptions, wire, routes=router)

@@ -75,6 +75,14 @@ def object_key(
     return f"{kind}s/{workflow or '_'}/{camera_id}/{day:%Y/%m/%d}/{name}.{EXTENSIONS[content_type]}"
 
 
+def camera_of(key: str) -> str:
+    """The camera whose object this is. Raises `Permanent` for a key that `object_key` does not make."""
+    parts = key.split("/")
+    if len(parts) != 7 or parts[0] not in {f"{kind}s" for kind in TASKS}:
+        raise Permanent(f"{key[:200]!r} is no place of an upload: use the `uri` that the upload began with")
+    return parts[2]
+
+
 def check_clock(captured_at: datetime, now: datetime, *, tolerance_seconds: float) -> None:
     """Raises `Permanent` for a time that has not come yet, or of a clock that was never set."""
     if captured_at > now + timedelta(seconds=tolerance_seconds):

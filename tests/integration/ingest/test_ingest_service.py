@@ -90,6 +90,37 @@ async def test_an_upload_over_the_limit_is_refused_on_a_real_connection(environm
     assert [declared.status_code, chunked.status_code, good.status_code] == [413, 413, 202]
 
 
+async def test_an_upload_in_parts_goes_on_after_a_break(
+    environment: dict[str, str], settings: CommonSettings, database
+) -> None:
+    await database.migrate("ingest")
+    data = np.random.default_rng(1).bytes(9 * 1024 * 1024)
+    wish = {"content_type": "video/mp4", "sha256": sha256(data).hexdigest(), "bytes": len(data), "camera_id": "sink-1"}
+    known: dict = {}
+    async with httpx.AsyncClient(timeout=30) as camera:
+        async with running("ingest", environment) as url:
+            begun = (await camera.post(f"{url}/v1/uploads/parts", json=wish, headers=ADMIN)).json()
+            known = {name: begun[name] for name in ("uri", "upload_id", "bytes")}
+            assert await put_part(camera, begun["missing"][1], data) == 200
+        # Another process of ingest: it has to be told nothing of what the first one did.
+        async with running("ingest", environment) as url:
+            too_early = await camera.post(f"{url}/v1/uploads/parts/complete", json=known, headers=ADMIN)
+            assert (too_early.status_code, too_early.json()["title"]) == (409, "Conflict")
+            left = (await camera.post(f"{url}/v1/uploads/parts/missing", json=known, headers=ADMIN)).json()
+            assert [part["number"] for part in left["missing"]] == [1]
+            assert await put_part(camera, left["missing"][0], data) == 200
+            done = [await camera.post(f"{url}/v1/uploads/parts/complete", json=known, headers=ADMIN) for _ in range(2)]
+            gone = await camera.post(f"{url}/v1/uploads/parts/missing", json=known, headers=ADMIN)
+    assert [answer.json() for answer in done] == [{"uri": known["uri"], "bytes": len(data)}] * 2
+    assert (gone.status_code, "begin again" in gone.json()["detail"]) == (404, True)
+    assert await connect(settings).get(known["uri"], expected_sha256=wish["sha256"]) == data
+
+
+async def put_part(camera: httpx.AsyncClient, part: dict, data: bytes) -> int:
+    piece = data[part["offset"] : part["offset"] + part["bytes"]]
+    return (await camera.put(part["url"], content=piece)).status_code
+
+
 MULTIPART = {"Content-Type": "multipart/form-data; boundary=b"}
 
 

@@ -102,6 +102,7 @@ async def ingest() -> AsyncIterator[Ingest]:
     app.state.admin_token = SecretStr("the-admin-token-0123456789")
     app.state.configuration = FakeTokens()
     app.state.store, app.state.objects, app.state.clock = store, objects, FakeClock()
+    app.state.uploads = None  # what is tested here of uploads in parts is refused before the store is asked
     app.state.settings = SimpleNamespace(
         maximum_image_bytes=LIMIT,
         maximum_pixels=1_000_000,
@@ -268,6 +269,28 @@ async def test_a_link_is_refused_for_what_would_be_refused_later(
 ) -> None:
     wish = {"content_type": "image/jpeg", "sha256": "a" * 64, "bytes": 1000} | changes
     problem(await ingest.http.post("/v1/uploads", json=wish, headers={"Authorization": "Bearer camera"}), status)
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "told"),
+    [
+        ({"uri": "s3://camloop/clips/_/line-2/2026/03/02/a.mp4"}, 403, "line-2"),
+        ({"uri": "s3://camloop/models/hairnet/1/model.onnx"}, 422, "no place of an upload"),
+        ({"uri": "s3://other/clips/_/line-1/2026/03/02/a.mp4"}, 404, "bucket"),
+        ({"uri": "clips/_/line-1/2026/03/02/a.mp4"}, 422, "uri"),
+        ({"uri": "s3://camloop/clips/../line-1/2026/03/02/a.mp4"}, 422, "no object address"),
+        ({"bytes": LIMIT + 1}, 413, "larger than"),
+        ({"upload_id": "two words"}, 422, "upload_id"),
+    ],
+)
+@pytest.mark.parametrize("step", ["missing", "complete"])
+async def test_only_the_own_camera_goes_on_with_an_upload(
+    ingest: Ingest, step: str, changes: dict[str, Any], status: int, told: str
+) -> None:
+    known = {"uri": "s3://camloop/clips/_/line-1/2026/03/02/a.mp4", "upload_id": "u-1", "bytes": 1000} | changes
+    headers = {"Authorization": "Bearer camera"}
+    answer = await ingest.http.post(f"/v1/uploads/parts/{step}", json=known, headers=headers)
+    assert told in problem(answer, status)
 
 
 @pytest.mark.parametrize(

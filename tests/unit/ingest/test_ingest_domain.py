@@ -7,7 +7,15 @@ import pytest
 
 from libs.common.errors import Conflict, Permanent, UnknownWorkflow
 from libs.common.testing import NOON, media
-from services.ingest.domain import Receipt, capture_id_of, check_clock, check_same, check_workflow, object_key
+from services.ingest.domain import (
+    Receipt,
+    camera_of,
+    capture_id_of,
+    check_clock,
+    check_same,
+    check_workflow,
+    object_key,
+)
 
 RECEIPT = Receipt("snapshot", "s-1", "line-1", NOON, "hairnet", media())
 
@@ -33,6 +41,13 @@ def test_the_same_picture_of_a_camera_at_a_time_has_one_id() -> None:
 )
 def test_keys_name_workflow_camera_and_day_in_utc(workflow: str | None, captured_at: datetime, key: str) -> None:
     assert object_key("snapshot", "line-1", captured_at, "s-1", "image/jpeg", workflow) == key
+
+
+def test_a_key_tells_its_camera() -> None:
+    assert camera_of(object_key("clip", "line-1", NOON, "c-1", "video/mp4", None)) == "line-1"
+    for other in ("models/hairnet/1/model.onnx", "clips/handwash/line-1/c-1.mp4", "a/b/line-1/2026/03/02/c-1.mp4", ""):
+        with pytest.raises(Permanent, match="no place of an upload"):
+            camera_of(other)
 
 
 @pytest.mark.parametrize(("ahead", "accepted"), [(-86400, True), (0, True), (300, True), (301, False)])
