@@ -29,11 +29,16 @@ class ApprovalRules(Part):
 
 
 class ClipRules(Part):
-    """When a clip is unusable: too short or too long to be one wash, or standing still. Seconds, and shares of 0..1."""
+    """When a clip is unusable: too short or too long to be one wash, or standing still. Seconds, and shares of 0..1.
+
+    `minimum_hands_share`: with bare hands moving in less of the clip, a person is asked whatever came along with it; 0 where
+    gloves are worn.
+    """
 
     minimum_seconds: Annotated[float, Field(ge=0)] = 3.0
     maximum_seconds: Annotated[float, Field(gt=0)] = 600.0
     maximum_frozen_share: Share = 0.5
+    minimum_hands_share: Share = 0.0
 
 
 class CleaningRules(Part):

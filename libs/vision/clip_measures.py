@@ -17,6 +17,7 @@ from libs.vision.clip_files import MAXIMUM_PIXELS, clip_pictures, clip_type
 from libs.vision.clip_fingerprints import ClipFingerprint, FingerprintMaker
 from libs.vision.kept_frames import Told
 from libs.vision.quality import Image, measure
+from libs.vision.skin import living_parts, moved_pixels, skin_pixels
 from libs.vision.video import Picture, UnreadableVideo, probe
 
 MAXIMUM_RATE = 250.0
@@ -42,6 +43,7 @@ class ClipLook:
     damaged: packets and frames that don't decode, and 1 where the file ends in damage.
     claimed_frames, claimed_seconds: the header's; None where it says nothing.
     brightness, sharpness: medians over pictures half a second apart, defined in `libs.vision.quality.Measures`.
+    skin_share: share of looks half a second apart in which something of the colour of skin has moved since the last, 0..1.
     frozen_seconds: longest stretch in which no picture differs from its first beyond sensor noise; gaps do not count.
     frozen_share: share of the clip within such stretches of a second and more, 0..1.
     """
@@ -60,6 +62,7 @@ class ClipLook:
     claimed_seconds: float | None
     brightness: float
     sharpness: float
+    skin_share: float
     frozen_seconds: float
     frozen_share: float
     fingerprint: ClipFingerprint
@@ -91,6 +94,7 @@ def measure_clip(path: Path | str, *, maximum_seconds: float = 600.0, maximum_pi
         claimed_seconds=header.claimed_seconds,
         brightness=median(looking.brightness),
         sharpness=median(looking.sharpness),
+        skin_share=looking.skin.share,
         **_frozen(looking.stretches, seconds=seconds, usual=usual),
         fingerprint=looking.maker.fingerprint(),
     )
@@ -117,6 +121,27 @@ def _within(found: Iterator[Picture], path: Path | str, maximum_seconds: float) 
 
 
 @dataclass(slots=True)
+class _SkinLook:
+    """In how many looks bare hands may have moved."""
+
+    before: Image | None = None
+    looks: int = 0
+    found: int = 0
+
+    @property
+    def share(self) -> float:
+        return self.found / self.looks if self.looks else 0.0
+
+    def at(self, view: Image) -> None:
+        grey = cv2.cvtColor(view, cv2.COLOR_BGR2GRAY).astype(np.uint8, copy=False)
+        if self.before is not None and self.before.shape == grey.shape:
+            _, parts = living_parts(skin_pixels(view), moved_pixels(self.before, grey))
+            self.looks += 1
+            self.found += parts > 0
+        self.before = grey
+
+
+@dataclass(slots=True)
 class _Looking:
     """What is remembered of the pictures so far: numbers, one small view, never a picture."""
 
@@ -128,6 +153,7 @@ class _Looking:
     sharpness: list[float] = field(default_factory=list[float])
     stretches: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
     maker: FingerprintMaker = field(default_factory=FingerprintMaker)
+    skin: _SkinLook = field(default_factory=_SkinLook)
     _still: Image | None = None
     _due: float = 0.0
 
@@ -144,6 +170,7 @@ class _Looking:
             measures = measure(picture.upright(pixels="gray8"))
             self.brightness.append(measures.brightness)
             self.sharpness.append(measures.sharpness)
+            self.skin.at(picture.upright(self.view_size))
 
     def _compare(self, view: Image, seconds: float) -> None:
         """With the first picture of the stretch, not the one before: what creeps is not frozen."""

@@ -86,16 +86,17 @@ async def _fetch(image: "Media", objects: "Objects") -> bytes:
 def see(data: bytes, limits: PictureRules) -> Seen | Unreadable:
     """Decode and measure (CPU work of some milliseconds). Runs in the child."""
     from libs.vision.hashing import perceptual_hash
-    from libs.vision.quality import UndecodableImage, decode_image, measure
+    from libs.vision.quality import UndecodableImage, decode_image, grey, measure
 
     try:
         decoded = decode_image(data, max_pixels=limits.maximum_pixels, max_bytes=limits.maximum_image_bytes)
+        image = grey(decoded.image)
         return Seen(
             width=decoded.width,
             height=decoded.height,
             content_type=decoded.content_type,
-            measures={name: round(value, 4) for name, value in measure(decoded.image).as_dict().items()},
-            look=perceptual_hash(decoded.image),
+            measures={name: round(value, 4) for name, value in measure(image).as_dict().items()},
+            look=perceptual_hash(image),
         )
     except UndecodableImage as error:
         return Unreadable(error.reason)
@@ -138,6 +139,7 @@ def see_clip(path: str, maximum_pixels: int) -> ClipSeen | Unreadable:
     measures = {
         "brightness": look.brightness,
         "sharpness": look.sharpness,
+        "skin_share": look.skin_share,
         "frozen_share": look.frozen_share,
         "frozen_seconds": look.frozen_seconds,
         "longest_gap_seconds": look.longest_gap_seconds,

@@ -1,9 +1,8 @@
 """Plan B, without a model: where skin moves, what its gradients look like and how the picture flows there.
 
 Works on pictures of 160 pixels (80 for the flow, which takes most of the time): hands are large on the cameras over a
-sink. Sources: skin in YCrCb after Chai and Ngan ("Face segmentation using skin-color map in videophone applications",
-IEEE Transactions on Circuits and Systems for Video Technology 9, 1999), histograms of gradients after Dalal and Triggs
-(2005), flow after Farneback (2003).
+sink. Sources: skin as `libs.vision.skin` says, histograms of gradients after Dalal and Triggs (2005), flow after Farneback
+(2003).
 Skin-coloured things that never move are no hands; gloves of another colour are followed by their movement, but `visible`
 speaks of skin alone.
 """
@@ -20,18 +19,13 @@ from skimage.feature import hog
 
 from libs.vision.features import Features, SingleArray
 from libs.vision.quality import Image
+from libs.vision.skin import LONG_SIDE, BoolArray, living_parts, moved_pixels, shrunk, skin_pixels
 from libs.vision.video import Frame
 
-BoolArray = NDArray[np.bool_]
 Region = tuple[int, int, int, int]
 
 _FRAMES_PER_SECOND = 10.0
-_LONG_SIDE = 160
-_SKIN_LOW, _SKIN_HIGH = (30, 133, 77), (255, 173, 127)  # Y, Cr, Cb
-_SMALLEST_SHARE = 0.004  # of the picture: a region of fewer pixels is a speck
-_MOVED_LEVELS = 12  # of 255: grey levels a pixel changes by before it moved
-_MOVED_SHARE = 0.02  # of a region that must have moved ...
-_MEMORY = 20  # ... in so many moments: hands that wash rest for less than two seconds
+_MEMORY = 20  # moments: hands that wash rest for less than two seconds
 _PATCH, _CELL, _DIRECTIONS = 32, 8, 8
 _GRID = 4
 
@@ -97,18 +91,18 @@ class _Watcher:
 
     def row(self, image: Image) -> SingleArray:
         """The columns of one moment."""
-        small = _small(image)
+        small = shrunk(image, smallest=_PATCH)
         grey = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY).astype(np.uint8, copy=False)
         before = self.before
         if before is None or before.shape != grey.shape:  # the first moment, or a stream that changed its size
             before, self.moved_ago = grey, np.full(grey.shape, _MEMORY, np.uint8)
             self.region = self.centre = None
-        moves = _moves(before, grey)
+        moves = moved_pixels(before, grey)
         self.moved_ago = np.where(moves, 0, np.minimum(self.moved_ago + 1, _MEMORY)).astype(np.uint8)
-        hands, parts = _living_parts(_skin(small), self.moved_ago < _MEMORY)
+        hands, parts = living_parts(skin_pixels(small), self.moved_ago < _MEMORY)
         seen = parts > 0
         if not seen:  # no skin: gloves, or no hands
-            hands, parts = _living_parts(moves.astype(np.uint8), moves)
+            hands, parts = living_parts(moves.astype(np.uint8), moves)
         place = self._place(hands, parts, seen=seen, moved=float(moves.mean()))
         flow = _flow(before, grey, self.region or (0, 0, grey.shape[1], grey.shape[0]))
         self.before = grey
@@ -132,39 +126,6 @@ class _Watcher:
             numbers[0:4] = *self.centre, (right - left) / width, (bottom - top) / height
         numbers[10:13] = parts, seen, moved
         return numbers
-
-
-def _small(image: Image) -> Image:
-    ratio = _LONG_SIDE / max(image.shape[:2])
-    size = (max(_PATCH, round(image.shape[1] * ratio)), max(_PATCH, round(image.shape[0] * ratio)))
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
-
-
-def _skin(small: Image) -> NDArray[np.uint8]:
-    """1 where the colour is that of skin, without specks and holes."""
-    mask = cv2.inRange(cv2.cvtColor(small, cv2.COLOR_BGR2YCrCb), np.array(_SKIN_LOW), np.array(_SKIN_HIGH))
-    kernel = np.ones((3, 3), np.uint8)
-    closed = cv2.morphologyEx(cv2.morphologyEx(mask, cv2.MORPH_OPEN, kernel), cv2.MORPH_CLOSE, kernel)
-    return (closed > 0).astype(np.uint8)
-
-
-def _moves(before: Image, grey: Image) -> BoolArray:
-    changed = cv2.absdiff(cv2.blur(before, (3, 3)), cv2.blur(grey, (3, 3))) > _MOVED_LEVELS
-    return changed.astype(np.bool_)
-
-
-def _living_parts(mask: NDArray[np.uint8], moved: BoolArray) -> tuple[BoolArray, int]:
-    """The two largest connected parts of a mask in which something moved, as one mask, and how many there are."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    moving = np.bincount(labels[moved], minlength=count)
-    areas = stats[:, cv2.CC_STAT_AREA]
-    alive = [
-        label
-        for label in range(1, count)
-        if areas[label] >= _SMALLEST_SHARE * mask.size and moving[label] >= _MOVED_SHARE * areas[label]
-    ]
-    largest = sorted(alive, key=lambda label: (-int(areas[label]), label))[:2]
-    return np.isin(labels, largest), len(largest)
 
 
 def _spread(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float, float]:
@@ -197,7 +158,7 @@ def _flow(before: Image, grey: Image, region: Region) -> SingleArray:
     one, other = (cv2.resize(each, size, interpolation=cv2.INTER_AREA) for each in (before, grey))
     start = np.zeros((*one.shape, 2), np.float32)
     flow = cv2.calcOpticalFlowFarneback(one, other, start, 0.5, 2, 9, 2, 5, 1.1, 0)
-    flow *= np.float32(2 * _FRAMES_PER_SECOND / _LONG_SIDE)
+    flow *= np.float32(2 * _FRAMES_PER_SECOND / LONG_SIDE)
     left, top = min(region[0] // 2, size[0] - 1), min(region[1] // 2, size[1] - 1)
     inside = flow[top : max(region[3] // 2, top + 1), left : max(region[2] // 2, left + 1)]
     speed = np.hypot(inside[..., 0], inside[..., 1])

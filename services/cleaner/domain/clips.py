@@ -21,6 +21,7 @@ from services.cleaner.domain.verdicts import (
 )
 
 JOB = "clip"
+EMPTY_PRIORITY = 0.1
 
 
 @dataclass(frozen=True)
@@ -73,14 +74,17 @@ def judge_clip(clip: ClipCaptured, workflow: Workflow, seen: ClipSeen | Unreadab
     rejected = unusable_clip(seen, workflow.cleaning)
     if rejected is not None or isinstance(seen, Unreadable):
         return rejected or Rejected("undecodable")
+    hidden = _hands_out_of_sight(seen, workflow.cleaning)
     if clip.segments is None:
-        return Queued("nobody has looked at it yet", PLAIN_PRIORITY)
+        return Queued(hidden, EMPTY_PRIORITY) if hidden else Queued("nobody has looked at it yet", PLAIN_PRIORITY)
     return _on_segments(clip, workflow, seen, sample_id)
 
 
 def _on_segments(clip: ClipCaptured, workflow: Workflow, seen: ClipSeen, sample_id: UUID) -> Verdict:
     rules, given = workflow.cleaning.approve, clip.segments or ()
     wrong = segment_mistakes(given, workflow, seconds=seen.seconds)
+    if given and (hidden := _hands_out_of_sight(seen, workflow.cleaning)):
+        wrong.append(f"steps came along, but {hidden}")
     segments = sound_segments(given, workflow, seconds=seen.seconds)
     if wrong:
         return Queued(in_words(wrong), MISTAKE_PRIORITY, segments=segments, annotated_by="camera")
@@ -91,6 +95,14 @@ def _on_segments(clip: ClipCaptured, workflow: Workflow, seen: ClipSeen, sample_
         why = "spot check of segments that came along"
         return Queued(why, SPOT_CHECK_PRIORITY, segments=segments, annotated_by="camera")
     return Approved("rule:annotated", (), "camera", segments)
+
+
+def _hands_out_of_sight(seen: ClipSeen, rules: CleaningRules) -> str | None:
+    """Said to the person who is asked; None where enough of bare hands is seen. Skin is a hint: it rejects nothing."""
+    share, least = seen.measures.get("skin_share") or 0.0, rules.clips.minimum_hands_share
+    if share >= least:
+        return None
+    return f"hands are in sight in {100 * share:.0f} % of the clip (skin that moves), at least {100 * least:g} % are expected"
 
 
 def unusable_clip(seen: ClipSeen | Unreadable, rules: CleaningRules) -> Rejected | None:

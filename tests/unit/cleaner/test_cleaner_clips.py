@@ -63,6 +63,29 @@ def test_a_clip_without_segments_is_a_question() -> None:
     assert isinstance(judge_clip(clip(), wash_workflow(), seen(), SAMPLE), Queued)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.04])
+def test_hands_out_of_sight_ask_a_person(share: float) -> None:
+    workflow, look = (
+        wash_workflow(cleaning={"clips": {"minimum_hands_share": 0.05}}),
+        seen(measures={"skin_share": share}),
+    )
+    bare, empty = judge_clip(clip(), workflow, look, SAMPLE), judge_clip(clip(segments=()), workflow, look, SAMPLE)
+    marked = judge_clip(clip(segments=(segment("thumb_left", 0, 3),)), workflow, look, SAMPLE)
+    assert isinstance(bare, Queued)
+    assert bare.why.startswith(f"hands are in sight in {100 * share:.0f} % of the clip")
+    assert isinstance(marked, Queued)
+    assert "steps came along, but hands are in sight" in marked.why
+    assert marked.priority > bare.priority
+    assert isinstance(empty, Approved)  # nothing is marked, and nothing is seen: they agree
+
+
+def test_hands_in_sight_or_gloves_ask_nobody() -> None:
+    strict, gloves = wash_workflow(cleaning={"clips": {"minimum_hands_share": 0.05}}), wash_workflow()
+    given = clip(segments=(segment("thumb_left", 0, 3),))
+    assert isinstance(judge_clip(given, strict, seen(measures={"skin_share": 0.05}), SAMPLE), Approved)
+    assert isinstance(judge_clip(given, gloves, seen(measures={"skin_share": 0.0}), SAMPLE), Approved)
+
+
 @pytest.mark.parametrize(
     ("given", "told"),
     [

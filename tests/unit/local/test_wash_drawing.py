@@ -19,6 +19,7 @@ from libs.local.drawing.sink import BASINS, BOTTLES, COUNTERS, WATER
 from libs.local.drawing.wash_acts import Act
 from libs.local.drawing.wash_plans import WashPlan, demo_procedure, plan_washes
 from libs.local.drawing.washing import draw_wash, wash_frames
+from libs.vision.clip_measures import measure_clip
 from libs.vision.video import frames, probe
 
 PLANS = plan_washes(60, 2, demo_procedure(), ("wash-1", "wash-2", "wash-3"), ("ann", "bo", "cleo", "dan"))
@@ -53,6 +54,17 @@ def test_a_clip_decodes_to_the_planned_frames_at_the_planned_rate(tmp_path: Path
     assert len(seen) == plan.frames == len(plan.labels)
     assert [frame.seconds for frame in seen] == pytest.approx([index / 10 for index in range(plan.frames)])
     assert [each.name for each in tmp_path.iterdir()] == ["wash.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("scenario", "least", "most"),
+    [("complete", 0.5, 1.0), ("too_short", 0.4, 1.0), ("hands_rarely_visible", 0.2, 0.6), ("no_hands", 0.0, 0.0)],
+)
+def test_the_cleaner_can_tell_whether_hands_are_in_sight(
+    tmp_path: Path, scenario: str, least: float, most: float
+) -> None:
+    share = measure_clip(draw_wash(first_of(scenario), tmp_path / "wash.mp4")).skin_share
+    assert least <= share <= most
 
 
 def test_equal_plans_give_equal_bytes_and_other_seeds_other_ones(tmp_path: Path) -> None:
