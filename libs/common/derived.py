@@ -5,13 +5,17 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
-from libs.common.errors import NotFound
+from libs.common.errors import NotFound, Permanent
 from libs.common.events import Media
 from libs.common.objects import Objects
+from libs.common.warm_child import WarmChild
 
 Make = Callable[[Path, Path], Awaitable[None]]
 """(file of the source, file to write)"""
+ChildWork = Callable[..., str | None]
+"""A module-level function: (file of the source, file to write, more arguments) -> what is wrong with the source, or None."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,19 @@ class DerivedObjects:
                 await self.objects.put_file(key, made)
                 made.replace(target)
         return target
+
+    async def fetch_made_in(self, child: WarmChild, key: str, source: Media, work: ChildWork, *more: Any) -> Path:
+        """`fetch` of what `work` makes in a child process, for sources are strangers' bytes.
+
+        Raises `Permanent` with what `work` has to complain of, and what the child raises.
+        """
+
+        async def make(file: Path, made: Path) -> None:
+            complaint = await child.call(work, str(file), str(made), *more)
+            if complaint:
+                raise Permanent(f"{source.uri}: {complaint.replace(str(file), 'it')}")
+
+        return await self.fetch(key, source, make)
 
     def trim(self, limit_bytes: int) -> None:
         """Drop the least recently used files of the folder until it fits: the store keeps what they hold.

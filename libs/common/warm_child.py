@@ -11,13 +11,20 @@ from libs.common.children import AnyConnection, ChildDied, ChildTooSlow, Limits,
 
 P = ParamSpec("P")
 R = TypeVar("R")
+CLIPS_PER_CHILD = 50
+"""Videos that one child decodes."""
 
 
 class WarmChild:
-    """Calls go through one process, one after another. A call that kills it, or takes too long, costs only itself."""
+    """Calls go through one process, one after another. A call that kills it, or takes too long, costs only itself.
 
-    def __init__(self, limits: Limits) -> None:
+    After `most_calls` the next one gets a new process: what native code leaks would otherwise add up to its memory limit.
+    """
+
+    def __init__(self, limits: Limits, *, most_calls: int | None = None) -> None:
         self.limits = limits
+        self.most_calls = most_calls
+        self._calls = 0
         self._turn = asyncio.Lock()
         self._process: Any = None
         self._connection: AnyConnection = None
@@ -38,6 +45,7 @@ class WarmChild:
         """
         async with self._turn:
             await self._ensure_started()
+            self._calls += 1
             try:
                 async with asyncio.timeout(self.limits.seconds):
                     outcome: Any = await asyncio.to_thread(_ask, self._connection, (function, args, kwargs))
@@ -67,11 +75,13 @@ class WarmChild:
             self._process = self._connection = None
 
     async def _ensure_started(self) -> None:
-        if self._process is None or not self._process.is_alive():
+        worn_out = self.most_calls is not None and self._calls >= self.most_calls
+        if worn_out or self._process is None or not self._process.is_alive():
             await asyncio.to_thread(self._start)
 
     def _start(self) -> None:
         self.close()
+        self._calls = 0
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, self.limits.memory_bytes), daemon=True)

@@ -10,6 +10,7 @@ from libs.common.derived import DerivedObjects
 from libs.common.jobs import Jobs
 from libs.common.runner import JobRunner
 from libs.common.service import Runtime, Service
+from libs.common.warm_child import CLIPS_PER_CHILD, WarmChild
 from services.evaluator.domain.wash_orders import JOB as WASH_JOB
 from services.evaluator.handlers import subscriptions
 from services.evaluator.runner.cache import Cache
@@ -27,10 +28,11 @@ def create_app(settings: Settings) -> Service:
         store = EvaluatorStore(runtime.pool)
         jobs = Jobs(runtime.pool, owner=socket.gethostname(), lease=timedelta(seconds=settings.job_lease_seconds))
         cache = Cache(settings.cache_folder.resolve(), limit_bytes=int(settings.cache_gigabytes * 1e9))
-        clips = ClipFetcher(
-            DerivedObjects(runtime.objects, settings.s3_bucket, settings.cache_folder.resolve() / "clips"),
-            Limits(int(settings.child_memory_gigabytes * 1e9), settings.child_silent_seconds),
-            settings.pose_weights,
+        derived = DerivedObjects(runtime.objects, settings.s3_bucket, settings.cache_folder.resolve() / "clips")
+        limits = Limits(int(settings.child_memory_gigabytes * 1e9), settings.child_silent_seconds)
+        # A child for each of the two: an evaluation of many clips is not to hold up the verdicts on cameras' clips.
+        clips, live = (
+            ClipFetcher(derived, WarmChild(limits, most_calls=CLIPS_PER_CHILD), settings.pose_weights) for _ in range(2)
         )
         runner = EvaluationRunner(store, jobs, runtime.objects, runtime.configuration, cache, settings, clips)
         wake = asyncio.Event()
@@ -41,7 +43,7 @@ def create_app(settings: Settings) -> Service:
             jobs, JOB, runner.work, runner.announce_failure, retry_seconds=settings.retry_base_seconds, wake=wake
         )
         runtime.loops.append(loop.run)
-        judge = WashJudge(store, jobs, runtime.objects, runtime.configuration, cache, clips, clips.limits)
+        judge = WashJudge(store, jobs, runtime.objects, runtime.configuration, cache, live)
         washes = JobRunner(
             jobs, WASH_JOB, judge.work, judge.give_up, retry_seconds=settings.retry_base_seconds, wake=wash_wake
         )

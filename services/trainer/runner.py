@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +30,7 @@ from libs.common.jobs import Jobs, Lease
 from libs.common.objects import Objects
 from libs.common.postgres import DATABASE_TROUBLE, Connection
 from libs.common.runner import Pulse
+from libs.common.warm_child import CLIPS_PER_CHILD, WarmChild
 from libs.common.workflows import Workflow
 from services.trainer.child import HINTS, TrainingChild, missing_modules
 from services.trainer.domain import (
@@ -154,14 +155,15 @@ class TrainingRunner:
             await fetch_dataset(self.objects, self.settings, built, workspace)
             return ()
         lines = await read_lines(self.objects, built, "clip")
-        features = self._features()
         asked = str(run.hyperparameters.get("extractor", "auto"))
-        extractor, why = await features.choose(lines, asked)
 
         def tell(done: int, total: int) -> None:
             pulse.progress = {"stage": "features", "done": done, "clips": total}
 
-        files = await features.fetch_all(lines, extractor, tell)
+        features = self._features()
+        with closing(features.child):  # its memory is needed for training
+            extractor, why = await features.choose(lines, asked)
+            files = await features.fetch_all(lines, extractor, tell)
         await asyncio.to_thread(lay_out_clips, workspace, lines, files)
         await asyncio.to_thread(features.derived.trim, int(self.settings.cache_gigabytes * 1e9))
         return (why,)
@@ -172,7 +174,7 @@ class TrainingRunner:
         derived = DerivedObjects(self.objects, settings.s3_bucket, folder)
         limits = Limits(settings.features_memory_bytes, settings.features_seconds)
         weights = settings.weights_folder.resolve() / settings.pose_weights if settings.weights_folder else None
-        return ClipFeatures(derived, limits, weights)
+        return ClipFeatures(derived, WarmChild(limits, most_calls=CLIPS_PER_CHILD), weights)
 
     async def _fetch_checkpoint(self, lease: Lease, workspace: Workspace) -> Path | None:
         if lease.checkpoint_uri is None:

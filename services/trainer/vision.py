@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from libs.common.children import Limits, run_within
 from libs.common.derived import DerivedObjects
 from libs.common.errors import Permanent
 from libs.common.events import Media
 from libs.common.manifests import ManifestLine
-from libs.vision.extractors.extracting import extract_to_file
+from libs.common.warm_child import WarmChild
+from libs.vision.extractors.extracting import extract_or_tell
 from libs.vision.extractors.fallback import choose, reason
 from libs.vision.extractors.protocol import ExtractorUnavailable
 from libs.vision.extractors.registry import load
@@ -25,7 +25,7 @@ class ClipFeatures:
     """Makes features of clips, or fetches those somebody made before. `weights` for the extractors that need some."""
 
     derived: DerivedObjects
-    limits: Limits
+    child: WarmChild
     weights: Path | None = None
 
     async def fetch(self, video: Media, extractor: str) -> Path:
@@ -34,14 +34,8 @@ class ClipFeatures:
             key = object_key(video.sha256, extractor, load(extractor, self.weights).version)
         except ExtractorUnavailable as error:
             raise Permanent(str(error)) from error
-
-        async def make(file: Path, target: Path) -> None:
-            weights = str(self.weights) if self.weights else None
-            told = await run_within(self.limits, extract_to_file, str(file), str(target), extractor, weights)
-            if told["unreadable"]:
-                raise Permanent(f"{video.uri}: {str(told['unreadable']).replace(str(file), 'the clip')}")
-
-        return await self.derived.fetch(key, video, make)
+        weights = str(self.weights) if self.weights else None
+        return await self.derived.fetch_made_in(self.child, key, video, extract_or_tell, extractor, weights)
 
     async def fetch_all(self, lines: Sequence[ManifestLine], extractor: str, tell: Tell) -> list[Path]:
         """The features of every clip, in their order."""

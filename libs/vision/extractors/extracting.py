@@ -50,6 +50,12 @@ def extract_to_file(path: str, out: str, extractor: str, weights: str | None = N
     }
 
 
+def extract_or_tell(path: str, out: str, extractor: str, weights: str | None = None) -> str | None:
+    """`extract_to_file` for those who want the file only: what is wrong with the video, or None."""
+    told = extract_to_file(path, out, extractor, weights)["unreadable"]
+    return None if told is None else str(told)
+
+
 def _write_whole(path: Path, data: bytes) -> None:
     with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as file:
         try:

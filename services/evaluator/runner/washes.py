@@ -7,7 +7,6 @@ from typing import Any
 import structlog
 
 from libs.common import outbox
-from libs.common.children import Limits, run_within
 from libs.common.clip_orders import ClipOrder
 from libs.common.configuration import Configuration
 from libs.common.envelope import stable_id
@@ -41,7 +40,6 @@ class WashJudge:
     configuration: Configuration
     cache: Cache
     clips: ClipFetcher
-    limits: Limits
 
     async def work(self, lease: Lease, pulse: Pulse) -> None:
         """Run the champion on one clip and say what it saw. Without a champion any more there is nothing to say."""
@@ -55,7 +53,7 @@ class WashJudge:
             fetcher = Fetcher(self.objects, self.cache, desk)
             model = await fetcher.clip_model(f"{running.model}@{running.version}", running.artifacts, None)
             features = await self.clips.features(clip.video, model.reads)
-            segments, visible = await run_within(self.limits, watch, model, str(features))
+            segments, visible = await self.clips.child.call(watch, model, str(features))
         procedure = procedure_of(workflow.procedure)
         wash = judged_wash(segments, procedure, visible_share=visible)
         said = announcement(

@@ -1,15 +1,18 @@
 """What is derived of an object is made once, by whoever comes first, and never half."""
 
 import os
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
+from libs.common.children import Limits
 from libs.common.derived import DerivedObjects
-from libs.common.errors import NotFound
+from libs.common.errors import NotFound, Permanent
 from libs.common.events import Media
 from libs.common.testing import FakeObjects
+from libs.common.warm_child import WarmChild
 
 KEY = "features/ab/abc/classic-1.npz"
 
@@ -78,3 +81,30 @@ async def test_what_was_not_used_for_longest_goes_first(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {first.name, third.name}
     workshop_.trim(0)
     assert list(tmp_path.iterdir()) == []
+
+
+def copied(source: str, target: str, suffix: str) -> str | None:
+    """As an extractor does it; in the child."""
+    data = Path(source).read_bytes()
+    if data == b"junk":
+        return f"{source} holds no frame"
+    Path(target).write_bytes(data + suffix.encode())
+    return None
+
+
+async def test_a_child_makes_it_and_its_complaint_names_the_object(tmp_path: Path) -> None:
+    objects = FakeObjects()
+    workplace = workshop(objects, tmp_path)
+    with closing(WarmChild(Limits(1 << 30, 30))) as child:
+        path = await workplace.fetch_made_in(child, KEY, await stored(objects), copied, "!")
+        assert path.read_bytes() == b"video!"
+        junk = await objects.put("clips/b.mp4", b"junk", "video/mp4")
+        with pytest.raises(Permanent, match=r"^s3://camloop/clips/b\.mp4: it holds no frame$"):
+            await workplace.fetch_made_in(child, "features/b", junk, copied, "!")
+    assert "features/b" not in objects.stored
+
+
+async def test_a_child_that_has_served_long_enough_is_replaced() -> None:
+    with closing(WarmChild(Limits(1 << 30, 30), most_calls=2)) as child:
+        pids = [await child.call(os.getpid) for _ in range(5)]
+    assert [pids.count(pid) for pid in dict.fromkeys(pids)] == [2, 2, 1]

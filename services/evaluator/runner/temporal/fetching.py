@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from libs.common.children import Limits, run_within
 from libs.common.derived import DerivedObjects
 from libs.common.errors import Permanent
 from libs.common.events import Media
 from libs.common.manifests import ManifestLine
-from libs.vision.extractors.extracting import extract_to_file
+from libs.common.warm_child import WarmChild
+from libs.vision.extractors.extracting import extract_or_tell
 from libs.vision.extractors.protocol import ExtractorUnavailable
 from libs.vision.extractors.registry import EXTRACTORS, load
 from libs.vision.features import object_key
@@ -22,10 +22,10 @@ Tell = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class ClipFetcher:
-    """`weights` for the extractors that need some. Videos are strangers' bytes: a child within limits decodes them."""
+    """`weights` for the extractors that need some. Videos are strangers' bytes: `child` decodes them."""
 
     derived: DerivedObjects
-    limits: Limits
+    child: WarmChild
     weights: Path | None = None
 
     async def features(self, video: Media, reads: str) -> Path:
@@ -35,14 +35,9 @@ class ClipFetcher:
         """
         name = reads.partition("-")[0]
         self._check(name, reads)
-
-        async def make(file: Path, target: Path) -> None:
-            weights = str(self.weights) if self.weights else None
-            told = await run_within(self.limits, extract_to_file, str(file), str(target), name, weights)
-            if told["unreadable"]:
-                raise Permanent(f"{video.uri}: {str(told['unreadable']).replace(str(file), 'the clip')}")
-
-        return await self.derived.fetch(object_key(video.sha256, *reads.split("-", 1)), video, make)
+        weights = str(self.weights) if self.weights else None
+        key = object_key(video.sha256, *reads.split("-", 1))
+        return await self.derived.fetch_made_in(self.child, key, video, extract_or_tell, name, weights)
 
     def _check(self, name: str, reads: str) -> None:
         try:
@@ -54,11 +49,8 @@ class ClipFetcher:
 
     async def strip(self, video: Media) -> Path:
         """A strip of thumbnails, for the report."""
-
-        async def make(file: Path, target: Path) -> None:
-            await run_within(self.limits, write_strip, str(file), str(target))
-
-        return await self.derived.fetch(f"reports/strips/{video.sha256[:2]}/{video.sha256}.jpg", video, make)
+        key = f"reports/strips/{video.sha256[:2]}/{video.sha256}.jpg"
+        return await self.derived.fetch_made_in(self.child, key, video, write_strip)
 
     async def clips(
         self, lines: Sequence[ManifestLine], reads: Sequence[str], tell: Tell
