@@ -16,7 +16,7 @@ import httpx
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from benchmarks.announcer import announcing, service
-from benchmarks.rows import Row, at_most, quantile
+from benchmarks.rows import Row, at_most, middle, quantile
 from benchmarks.stacks import environment_of, settings_of, value
 from libs.common import inbox, objects
 from libs.common.envelope import Envelope
@@ -36,7 +36,12 @@ BACKLOG = 6000
 REPLICAS = 2
 ROUNDS = 3
 HANDLED = "select count(*) from cleaner.inbox where received_at > $1"
-LASTED = "select extract(epoch from max(received_at) - min(received_at)) from cleaner.inbox where received_at > $1"
+# While every replica has work: at the end of a backlog the one with fewer messages waits for the other.
+LASTED = """
+    select extract(epoch from percentile_disc(0.8) within group (order by received_at)
+        - percentile_disc(0.1) within group (order by received_at)) from cleaner.inbox where received_at > $1
+"""
+STEADY_SHARE = 0.7
 
 
 async def run() -> list[Row]:
@@ -145,7 +150,7 @@ async def _done(value: bool) -> bool:
 
 
 async def _sustained(stack: LocalStack, settings: CommonSettings) -> float:
-    """Events a second until a backlog is handled, by the database's clock: a replica for each core, as one would run them."""
+    """Events a second of a backlog, by the database's clock: a replica for each core, as one would run them."""
     ports = [free_port() for _ in range(REPLICAS)]
     replicas = [
         await asyncio.create_subprocess_exec(
@@ -156,7 +161,7 @@ async def _sustained(stack: LocalStack, settings: CommonSettings) -> float:
     ]
     try:
         await asyncio.gather(*(_ready(port) for port in ports))
-        return await _drained(stack, settings)
+        return middle([await _drained(stack, settings) for _ in range(ROUNDS)])
     finally:
         for replica in replicas:
             replica.terminate()
@@ -180,7 +185,7 @@ async def _drained(stack: LocalStack, settings: CommonSettings) -> float:
     async with asyncio.timeout(300):
         while await value(stack, HANDLED, began) < BACKLOG:  # noqa: ASYNC110 other processes
             await asyncio.sleep(0.2)
-    return BACKLOG / float(await value(stack, LASTED, began))
+    return STEADY_SHARE * BACKLOG / float(await value(stack, LASTED, began))
 
 
 async def _raw_hops(settings: CommonSettings) -> list[float]:

@@ -58,7 +58,7 @@ async def run() -> list[Row]:
 async def _announced(store: objects.S3Objects, number: int, data: bytes) -> SnapshotCaptured:
     image = await store.put(f"snapshots/bench/{number:08}.jpg", data, "image/jpeg")
     box = (Annotation(label="hairnet", box=(10, 10, 60, 60)),)
-    return snapshot(snapshot_id=f"s-{number}", image=image, camera_id=f"line-{number % 12}", annotations=box)
+    return snapshot(snapshot_id=f"s-{number}", image=image, camera_id=f"line-{number % 96}", annotations=box)
 
 
 async def _measured(
