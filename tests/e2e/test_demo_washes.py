@@ -1,4 +1,4 @@
-"""`camloop demo --workflow handwash` with fewer clips: from drawn washes to verdicts on washes that nobody has looked at."""
+"""`camloop demo --workflow handwash`: from drawn washes to verdicts on washes that nobody has looked at."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.connected, pytest.mark.slow, pytest.mark.timeout(900)]
 
 @pytest.fixture(scope="module")
 def told(system: System) -> subprocess.CompletedProcess[str]:
-    system.add_workflow("handwash", "handwash", dataset={"build_after_samples": 24})
+    system.add_workflow("handwash", "handwash")
     command = [sys.executable, "-m", "libs.local.cli", "demo", "--workflow", "handwash", "--json"]
     done = subprocess.run(
         command, env=system.environment, cwd=REPOSITORY, capture_output=True, text=True, timeout=800, check=False
@@ -29,7 +29,7 @@ def told(system: System) -> subprocess.CompletedProcess[str]:
 
 def test_unseen_washes_are_judged_rightly(told: subprocess.CompletedProcess[str]) -> None:
     done = json.loads(told.stdout)
-    assert (done["clips"], done["judged"]) == (36, 24)
+    assert (done["clips"], done["judged"]) == (40, 40)
     assert done["right"] >= 0.9 * done["judged"]
     assert [(each["model"], each["promoted"]) for each in done["versions"]] == [("handwash-demo@1", True)]
     assert [Path(report).read_text().lstrip()[:15].lower() for report in done["reports"]] == ["<!doctype html>"]
@@ -37,7 +37,7 @@ def test_unseen_washes_are_judged_rightly(told: subprocess.CompletedProcess[str]
 
 def test_it_tells_each_verdict(told: subprocess.CompletedProcess[str]) -> None:
     lines = [line for line in told.stderr.splitlines() if line.startswith(("right  ", "WRONG  "))]
-    assert len(lines) == 24
+    assert len(lines) == 40
     assert any(", missing " in line for line in lines)
 
 

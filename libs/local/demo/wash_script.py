@@ -24,7 +24,7 @@ from libs.local.demo.watching import Watch
 from libs.local.output import pairs
 from libs.local.settings import LocalSettings
 
-_CLIPS_PER_BUILD = 1.5
+_CLIPS_PER_BUILD = 1.0
 _RULE = "-" * 78
 
 
