@@ -45,7 +45,8 @@ unit: install
 test: install      ## all tests, on real Kafka, PostgreSQL and S3
 	$(UNIT)
 	$(RUN) pytest tests/integration tests/ml -q -n 2 --dist loadfile --no-loadscope-reorder --durations=25
-	$(RUN) pytest tests/e2e -q --durations=10
+	$(RUN) pytest tests/e2e --ignore tests/e2e/test_soak.py -q -n 2 --dist loadfile --no-loadscope-reorder --durations=10
+	$(RUN) pytest tests/e2e/test_soak.py -q
 
 gates-prove: install ## every crash gate, then again with each of its protections taken away: it must then be crossed
 	$(RUN) pytest tests/integration --prove -q -n 2 --dist loadfile --no-loadscope-reorder

@@ -31,6 +31,8 @@ def test_unseen_washes_are_judged_rightly(told: subprocess.CompletedProcess[str]
     done = json.loads(told.stdout)
     assert (done["clips"], done["judged"]) == (40, 40)
     assert done["right"] >= 0.9 * done["judged"]
+    assert done["steps_missing"] > 0
+    assert done["steps_named"] >= 0.9 * done["steps_missing"]
     assert [(each["model"], each["promoted"]) for each in done["versions"]] == [("handwash-demo@1", True)]
     assert [Path(report).read_text().lstrip()[:15].lower() for report in done["reports"]] == ["<!doctype html>"]
 

@@ -119,6 +119,8 @@ async def _end(stage: WashStage, data_folder: Path) -> dict[str, Any]:
         "clips": len(stage.learn.plans),
         "judged": len(judged),
         "right": sum(each.right for each in judged),
+        "steps_missing": sum(len(each.truly_missing) for each in judged),
+        "steps_named": sum(len(each.named) for each in judged),
     }
 
 
@@ -145,6 +147,8 @@ def _summary(stage: WashStage, judged: Sequence[Judged], reports: Sequence[Path]
         f"rejected: {pairs(chain.reasons())}",
         *version_lines(chain, newest),
         f"verdicts   {right} of {len(judged)} clips it had never seen are judged right",
+        f"steps      {sum(len(each.named) for each in judged)} of {sum(len(each.truly_missing) for each in judged)} "
+        "missing steps are named",
         *(f"report     {path}" for path in reports),
         f"next       uv run camloop analyze CLIP --workflow {chain.workflow} --out seen.mp4",
         f"           uv run camloop why {newest.model}@{newest.version}",

@@ -107,6 +107,11 @@ class Judged:
         """The steps that are missing; what was not in sight is not."""
         return () if self.plan.verdict.outcome == "undetermined" else self.plan.verdict.missing
 
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Those of them that were said."""
+        return tuple(step for step in self.truly_missing if step in self.said.missing_steps)
+
     def line(self) -> str:
         """What was said of the clip, and the truth where it differs."""
         lacks = f", missing {', '.join(self.said.missing_steps)}" if self.said.missing_steps else ""
