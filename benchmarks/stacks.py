@@ -10,15 +10,7 @@ from libs.local.stack import LocalStack
 
 def environment_of(stack: LocalStack) -> dict[str, str]:
     """The variables of a service process, as `camloop up` would set them."""
-    return {
-        "KAFKA_BOOTSTRAP_SERVERS": stack.kafka_bootstrap,
-        "DATABASE_URL": stack.postgres_dsn,
-        "S3_ENDPOINT": stack.s3_endpoint,
-        "S3_ACCESS_KEY": stack.s3_access_key,
-        "S3_SECRET_KEY": stack.s3_secret_key,
-        "CAMLOOP_ADMIN_TOKEN": "benchmark-0123456789-0123456789",
-        "LOG_LEVEL": "WARNING",
-    }
+    return stack.environment() | {"CAMLOOP_ADMIN_TOKEN": "benchmark-0123456789-0123456789", "LOG_LEVEL": "WARNING"}
 
 
 def settings_of(stack: LocalStack) -> CommonSettings:

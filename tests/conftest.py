@@ -40,15 +40,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def settings_for(stack: LocalStack, dsn: str, **changes: object) -> dict[str, str]:
     """The environment a service needs to use the test stack."""
-    values: dict[str, object] = {
-        "KAFKA_BOOTSTRAP_SERVERS": stack.kafka_bootstrap,
-        "DATABASE_URL": dsn,
-        "S3_ENDPOINT": stack.s3_endpoint,
-        "S3_ACCESS_KEY": stack.s3_access_key,
-        "S3_SECRET_KEY": stack.s3_secret_key,
-        "S3_BUCKET": "camloop",
-        "CAMLOOP_ADMIN_TOKEN": ADMIN_TOKEN,
-    }
+    values: dict[str, object] = {**stack.environment(), "DATABASE_URL": dsn, "CAMLOOP_ADMIN_TOKEN": ADMIN_TOKEN}
     return {name: str(value) for name, value in (values | changes).items()}
 
 

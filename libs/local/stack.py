@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
+from libs.local.endpoints import Endpoints
 from libs.local.failures import PartFailed
 from libs.local.guarding import dismiss_guardian, start_guardian
 from libs.local.kafka import LocalKafka
@@ -62,6 +63,12 @@ class LocalStack:
     def s3_secret_key(self) -> str:
         """Secret key of the object store."""
         return self.s3.secret_key
+
+    def environment(self) -> dict[str, str]:
+        """The variables every service reads these addresses from."""
+        return Endpoints(
+            self.kafka_bootstrap, self.postgres_dsn, self.s3_endpoint, self.s3_access_key, self.s3_secret_key, "camloop"
+        ).environment()
 
     async def __aenter__(self) -> "LocalStack":
         self._guardian = await start_guardian(self.folder)

@@ -119,12 +119,7 @@ def _places() -> tuple[dict[str, str], dict[str, str]]:
 def _environment(stack: LocalStack, folder: Path) -> dict[str, str]:
     (folder / "workflows").mkdir()
     (folder / "workflows" / "soak.yaml").write_text(_workflow(), encoding="utf-8")
-    return {
-        "KAFKA_BOOTSTRAP_SERVERS": stack.kafka_bootstrap,
-        "DATABASE_URL": stack.postgres_dsn,
-        "S3_ENDPOINT": stack.s3_endpoint,
-        "S3_ACCESS_KEY": stack.s3_access_key,
-        "S3_SECRET_KEY": stack.s3_secret_key,
+    return stack.environment() | {
         "CAMLOOP_ADMIN_TOKEN": TOKEN,
         "WORKFLOWS_FOLDER": str(folder / "workflows"),
         "TRAINER_WORK_FOLDER": str(folder / "work"),

@@ -14,12 +14,8 @@ from typing import Any
 
 from libs.common.children import ChildTooSlow, Limits, limit_memory, run_in_child
 from services.evaluator.domain.assignment import Judgement
-from services.evaluator.domain.detection_assignment import DetectionAssignment
-from services.evaluator.domain.temporal_assignment import TemporalAssignment
+from services.evaluator.domain.assignments import AnyAssignment, Tell
 
-Tell = Callable[[str, int, int], None]
-"""(stage, done, of how many)"""
-AnyAssignment = DetectionAssignment | TemporalAssignment
 Judge = Callable[[AnyAssignment], Awaitable[Judgement]]
 AnyConnection = Any  # multiprocessing names its two ends differently per platform
 

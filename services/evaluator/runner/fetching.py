@@ -13,10 +13,10 @@ from libs.common.manifests import ManifestLine, read_manifest
 from libs.common.objects import Objects
 from libs.vision.boxes import Annotation, clip_box, valid_box
 from services.evaluator.domain.assignment import C, Champion, EvaluatedSplit, same_model, unreadable
+from services.evaluator.domain.assignments import Tell
 from services.evaluator.domain.detection_assignment import Picture, ShippedDetector
 from services.evaluator.domain.temporal_assignment import Decoding, ShippedClipModel
 from services.evaluator.runner.cache import Cache
-from services.evaluator.runner.child import Tell
 from services.evaluator.store import RunningVersion
 
 MODEL_FILE = "best.onnx"

@@ -1,8 +1,8 @@
 """Judges one model: measure, compare with the champion, hold to the gate, write the report. Runs in the child."""
 
 from services.evaluator.domain.assignment import Judgement
+from services.evaluator.domain.assignments import AnyAssignment, Tell
 from services.evaluator.domain.detection_assignment import DetectionAssignment
-from services.evaluator.runner.child import AnyAssignment, Tell
 from services.evaluator.runner.detection import judging as of_detectors
 from services.evaluator.runner.temporal import judging as of_clip_models
 

@@ -25,12 +25,13 @@ from libs.common.runner import Pulse
 from libs.common.workflows import Workflow
 from libs.vision.procedures import procedure_of
 from services.evaluator.domain.assignment import Champion, Judgement, Lineage
+from services.evaluator.domain.assignments import Tell
 from services.evaluator.domain.detection_assignment import DetectionAssignment
 from services.evaluator.domain.gate import Rules
 from services.evaluator.domain.temporal_assignment import ShippedClipModel, TemporalAssignment
 from services.evaluator.domain.words import Words
 from services.evaluator.runner.cache import Cache
-from services.evaluator.runner.child import Tell, judging_child
+from services.evaluator.runner.child import judging_child
 from services.evaluator.runner.fetching import Fetcher, evaluated_pictures
 from services.evaluator.runner.temporal.fetching import ClipFetcher
 from services.evaluator.settings import Settings

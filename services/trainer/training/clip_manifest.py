@@ -11,16 +11,14 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from libs.vision.features import Features, UnreadableFeatures, from_bytes
 from libs.vision.segments import TimedSegment, labels_at
+from services.trainer.training.manifest_rows import BUILD_AGAIN, MANIFEST, Row, Split, read_rows
 from services.trainer.training.protocol import TrainingFailed
 
-MANIFEST = "manifest.jsonl"
-Split = Literal["train", "val", "test"]
 LabelArray = NDArray[np.int64]
-_BUILD_AGAIN = "Build the dataset version again"
 
 
 class _Media(BaseModel):
@@ -39,13 +37,10 @@ class _Segment(BaseModel):
         return self
 
 
-class _Row(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-    sample_id: str
+class _Row(Row):
     kind: Literal["clip"]
     media: _Media
     segments: list[_Segment]
-    split: Split
     leakage_group: str
     subject_id: str | None = None
     features: str
@@ -91,7 +86,8 @@ def read_clips(folder: Path, class_names: Sequence[str], *, extractor: str = "au
     extractors, rates or columns (or of another extractor than the one asked for), a leakage group in two splits, nothing to
     learn.
     """
-    rows = sorted(_rows(folder / MANIFEST), key=lambda row: row.sample_id)
+    needs = "sample_id, kind 'clip', media, segments, split, leakage_group and features"
+    rows = read_rows(folder, _Row, beside="the features it lists", needs=needs)
     _refuse_leaks(folder, rows)
     read = [(row.split, _clip(folder, row, class_names)) for row in rows if row.split != "test"]
     train, val = (tuple(clip for split, clip in read if split == name and clip.moments) for name in ("train", "val"))
@@ -106,32 +102,6 @@ def read_clips(folder: Path, class_names: Sequence[str], *, extractor: str = "au
     return dataset
 
 
-def _rows(path: Path) -> list[_Row]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise TrainingFailed(
-            f"The manifest {path} cannot be read: {error.strerror}",
-            f"Let 'dataset' name a folder with {MANIFEST} and the features it lists",
-        ) from error
-    rows = [_row(path, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
-    if len({row.sample_id for row in rows}) < len(rows):
-        raise TrainingFailed(f"{path} lists a sample twice", _BUILD_AGAIN)
-    return rows
-
-
-def _row(path: Path, number: int, line: str) -> _Row:
-    try:
-        return _Row.model_validate_json(line)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "line"
-        raise TrainingFailed(
-            f"{path} line {number}: {where}: {first['msg']}",
-            "Every line needs sample_id, kind 'clip', media, segments, split, leakage_group and features",
-        ) from error
-
-
 def _refuse_leaks(folder: Path, rows: Sequence[_Row]) -> None:
     """Frames of one recording on both sides of a split make every figure a lie (70 % reads as 97 %)."""
     splits: dict[str, Split] = {}
@@ -140,7 +110,7 @@ def _refuse_leaks(folder: Path, rows: Sequence[_Row]) -> None:
             raise TrainingFailed(
                 f"{folder / MANIFEST}: the recording {row.leakage_group!r} is in the splits {splits[row.leakage_group]} "
                 f"and {row.split} at once",
-                "Keep all clips of a recording in one split: " + _BUILD_AGAIN.lower(),
+                "Keep all clips of a recording in one split: " + BUILD_AGAIN.lower(),
             )
 
 

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, model_validator
 
+from services.trainer.training.manifest_rows import Row, Split, read_rows
 from services.trainer.training.protocol import TrainingFailed
 
-MANIFEST = "manifest.jsonl"
-Split = Literal["train", "val", "test"]
 Box = tuple[float, float, float, float]
 
 
@@ -39,13 +38,10 @@ class _Annotation(BaseModel):
         return min(xs), min(ys), max(xs), max(ys)
 
 
-class _Row(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-    sample_id: str
+class _Row(Row):
     kind: Literal["image"]
     media: _Media
     annotations: list[_Annotation]
-    split: Split
     file: str
 
 
@@ -81,10 +77,11 @@ def read_dataset(folder: Path, class_names: list[str]) -> Dataset:
 
     Raises TrainingFailed: no manifest, a malformed line, an unknown label, a missing image, nothing to learn from.
     """
-    rows = _rows(folder / MANIFEST)
+    needs = "sample_id, kind 'image', media, annotations, split and file"
+    rows = read_rows(folder, _Row, beside="the images it lists", needs=needs)
     index = {name: number for number, name in enumerate(class_names)}
     splits: dict[Split, list[Sample]] = {"train": [], "val": [], "test": []}
-    for row in sorted(rows, key=lambda row: row.sample_id):
+    for row in rows:
         splits[row.split].append(_sample(folder, row, index))
     kept = sum(len(sample.boxes) for split in splits.values() for sample in split)
     dataset = Dataset(
@@ -93,32 +90,6 @@ def read_dataset(folder: Path, class_names: list[str]) -> Dataset:
     )
     _require_something_to_learn(folder, dataset)
     return dataset
-
-
-def _rows(path: Path) -> list[_Row]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise TrainingFailed(
-            f"The manifest {path} cannot be read: {error.strerror}",
-            f"Let 'dataset' name a folder with {MANIFEST} and the images it lists",
-        ) from error
-    rows = [_row(path, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
-    if len({row.sample_id for row in rows}) < len(rows):
-        raise TrainingFailed(f"{path} lists a sample twice", "Build the dataset version again")
-    return rows
-
-
-def _row(path: Path, number: int, line: str) -> _Row:
-    try:
-        return _Row.model_validate_json(line)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "line"
-        raise TrainingFailed(
-            f"{path} line {number}: {where}: {first['msg']}",
-            "Every line needs sample_id, kind 'image', media, annotations, split and file",
-        ) from error
 
 
 def _sample(folder: Path, row: _Row, index: Mapping[str, int]) -> Sample:

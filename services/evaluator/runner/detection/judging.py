@@ -7,6 +7,7 @@ from libs.vision.inference import Detector
 from libs.vision.matching import MATCHING_IOU
 from services.evaluator.domain import gate
 from services.evaluator.domain.assignment import Judgement, check_classes, evaluated_split
+from services.evaluator.domain.assignments import Tell
 from services.evaluator.domain.bootstrap import REPLICATES, SEED
 from services.evaluator.domain.detection_assignment import DetectionAssignment, ShippedDetector
 from services.evaluator.report.content import VerdictPart, values_of
@@ -20,7 +21,6 @@ from services.evaluator.report.detection.content import (
 )
 from services.evaluator.report.detection.pictures import gallery
 from services.evaluator.runner.bench import latency_ms, rival_of, runtime, write_report
-from services.evaluator.runner.child import Tell
 from services.evaluator.runner.detection.measuring import Bench
 from services.evaluator.runner.detection.scores import Measured, camera_scores, class_scores, differences
 from services.evaluator.vision.pictures import read_picture

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from libs.vision.detection_metrics import evaluate_detections
 from libs.vision.inference import Detector
 from services.evaluator.domain.assignment import Champion, EvaluatedSplit
+from services.evaluator.domain.assignments import Tell
 from services.evaluator.domain.detection_assignment import DetectionAssignment, ShippedDetector
 from services.evaluator.domain.gate import Obstacle
 from services.evaluator.domain.words import Words
 from services.evaluator.runner.bench import TEST_IS_EMPTY, Stopwatch, champion_or_obstacle
-from services.evaluator.runner.child import Tell
 from services.evaluator.runner.detection.scores import Measured
 from services.evaluator.vision.pictures import Seen, load_detector, look, operating_points
 

@@ -1,6 +1,6 @@
 """Brings the clips of an evaluation to this machine: as features, which are made once per video, and as strips for people."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +15,8 @@ from libs.vision.extractors.registry import EXTRACTORS, load
 from libs.vision.features import object_key
 from libs.vision.segments import TimedSegment
 from services.evaluator.domain.assignment import EvaluatedSplit
+from services.evaluator.domain.assignments import Tell
 from services.evaluator.domain.temporal_assignment import Clip
-
-Tell = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)

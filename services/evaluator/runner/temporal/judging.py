@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from services.evaluator.domain import gate
 from services.evaluator.domain.assignment import Judgement, check_classes, evaluated_split
+from services.evaluator.domain.assignments import Tell
 from services.evaluator.domain.bootstrap import REPLICATES, SEED
 from services.evaluator.domain.temporal_assignment import ShippedClipModel, TemporalAssignment
 from services.evaluator.domain.temporal_rules import odd_rules
@@ -13,7 +14,6 @@ from services.evaluator.report.temporal import page
 from services.evaluator.report.temporal.content import SCHEMA, TemporalChampion, TemporalProtocol, TemporalReport
 from services.evaluator.report.temporal.gallery import filmed
 from services.evaluator.runner.bench import latency_ms, rival_of, runtime, write_report
-from services.evaluator.runner.child import Tell
 from services.evaluator.runner.temporal.clips import reported_clips
 from services.evaluator.runner.temporal.measuring import Bench
 from services.evaluator.runner.temporal.scores import COLLAR_SECONDS, Measured, differences

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from services.evaluator.domain.assignment import Champion, EvaluatedSplit
+from services.evaluator.domain.assignments import Tell
 from services.evaluator.domain.compliance import impossible_parts
 from services.evaluator.domain.gate import Obstacle
 from services.evaluator.domain.temporal_assignment import Clip, ShippedClipModel, TemporalAssignment
 from services.evaluator.domain.words import Words
 from services.evaluator.runner.bench import TEST_IS_EMPTY, Stopwatch, champion_or_obstacle
-from services.evaluator.runner.child import Tell
 from services.evaluator.runner.temporal.scores import Measured, measured
 from services.evaluator.vision.clips import load_looker
 
