@@ -161,8 +161,8 @@ def judge(segments: Iterable[TimedSegment], procedure: Procedure, *, visible_sha
     Segments of labels no step knows (the background) count nowhere. Overlapping segments of one label count once.
     """
     washed = _merged(segments, {label for step in procedure.steps for label in step.shown_by})
-    seconds = {label: sum(s.seconds for s in washed if s.step == label) for label in {s.step for s in washed}}
-    total = sum(seconds.values())
+    seconds = {label: _sum(s.seconds for s in washed if s.step == label) for label in {s.step for s in washed}}
+    total = _sum(seconds.values())
     missing, reasons = _presence(procedure, seconds)
     if procedure.ordered:
         reasons += _inversions(procedure, washed)
@@ -176,6 +176,11 @@ def judge(segments: Iterable[TimedSegment], procedure: Procedure, *, visible_sha
         shares = Reason("hands_not_visible", seconds=100 * visible_share, needed=100 * procedure.minimum_visible)
         reasons.insert(0, shares)
     return Verdict(outcome, seconds, total, tuple(missing), tuple(reasons))
+
+
+def _sum(seconds: Iterable[float]) -> float:
+    """To the microsecond: from 7.2 to 8.2 is a second, and not a rounding error less than one."""
+    return round(sum(seconds), 6)
 
 
 def _merged(segments: Iterable[TimedSegment], known: set[str]) -> list[TimedSegment]:
@@ -198,7 +203,7 @@ def _presence(procedure: Procedure, seconds: Mapping[str, float]) -> tuple[list[
     for step in procedure.steps:
         parts = [(label, (label,)) for label in step.shown_by] if step.each_side else [(step.name, step.shown_by)]
         for name, labels in parts if step.required else ():
-            lasted = sum(seconds.get(label, 0.0) for label in labels)
+            lasted = _sum(seconds.get(label, 0.0) for label in labels)
             if lasted < step.minimum_seconds or lasted == 0:
                 missing.append(name)
                 reasons.append(

@@ -74,6 +74,14 @@ def test_a_step_in_two_pieces_counts_together_and_overlaps_once() -> None:
     assert judge(pieces, Procedure((PALM,))).seconds == {"palm": 3.0}
 
 
+@pytest.mark.parametrize("start", [0.0, 3.35, 7.2, 1234.7])
+def test_a_step_that_lasts_just_long_enough_is_there_wherever_it_begins(start: float) -> None:
+    wash = Procedure((ProcedureStep("palm", minimum_seconds=1),), minimum_seconds=1)
+    exact, short = (judge([TimedSegment("palm", start, start + length)], wash) for length in (1.0, 0.999))
+    assert exact.outcome == "compliant"
+    assert codes(short) == [("too_short", "palm"), ("total_too_short", None)]
+
+
 def test_repeats_are_wrong_only_where_they_are_not_allowed() -> None:
     again = segments(("palm", 3), ("thumb_l", 3), ("palm", 3))
     assert judge(again, Procedure((PALM, THUMB))).outcome == "compliant"
