@@ -118,17 +118,19 @@ def distance(a: ClipFingerprint, b: ClipFingerprint) -> float:
     much, to tell.
     """
     longest = max(len(a.signs), len(b.signs))
+    all_first, all_second = _both(a), _both(b)
     shares = [1.0]
     for shift in range(-_LARGEST_SHIFT, _LARGEST_SHIFT + 1):
-        first, second = _shifted(a, max(0, shift)), _shifted(b, max(0, -shift))
+        first, second = all_first[:, max(0, shift) :], all_second[:, max(0, -shift) :]
         overlap = min(first.shape[1], second.shape[1])
         if overlap >= LEAST_OVERLAP * longest:
             shares.append(_share(first[:, :overlap], second[:, :overlap]))
     return min(shares)
 
 
-def _shifted(fingerprint: ClipFingerprint, by: int) -> Words:
-    return np.array([fingerprint.signs[by:], fingerprint.sure[by:]], dtype=np.uint64)
+def _both(fingerprint: ClipFingerprint) -> Words:
+    """[2, moments]: signs, and which of them are sure."""
+    return np.array([fingerprint.signs, fingerprint.sure], dtype=np.uint64)
 
 
 def _share(a: Words, b: Words) -> float:

@@ -41,6 +41,9 @@ def test_it_tells_each_verdict(told: subprocess.CompletedProcess[str]) -> None:
     lines = [line for line in told.stderr.splitlines() if line.startswith(("right  ", "WRONG  "))]
     assert len(lines) == 40
     assert any(", missing " in line for line in lines)
+    # Among so many some show no hands, or hardly: whatever else is said of them, it is no accusation.
+    assert any("undetermined" in line for line in lines)
+    assert not [line for line in lines if "  non_compliant" in line and "in truth undetermined" in line]
 
 
 def test_what_runs_now_can_be_asked_about_one_clip(
