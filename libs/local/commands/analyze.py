@@ -13,6 +13,12 @@ from libs.local.definitions import workflow_named
 from libs.local.output import Json, answer, errors
 
 app = typer.Typer()
+Language = Literal["en", "zh"]
+_SUMMARY: dict[Language, str] = {
+    "en": "{total_seconds:.1f} s of steps in {clip_seconds:.1f} s; hands in sight for {visible:.0f} % of it; watched by {model}",
+    "zh": "片段共 {clip_seconds:.1f} 秒，其中步骤 {total_seconds:.1f} 秒；双手可见 {visible:.0f}%；模型 {model}",
+}
+_WRITTEN: dict[Language, str] = {"en": "written: {out}", "zh": "已写入：{out}"}
 
 
 @app.command()
@@ -26,7 +32,7 @@ def analyze(
         Path | None, typer.Option(help="A folder with best.onnx and metadata.json: no running system is needed.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write the clip with its steps as MP4.")] = None,
-    language: Annotated[Literal["en", "zh"] | None, typer.Option(help="CAMLOOP_LANGUAGE unless given.")] = None,
+    language: Annotated[Language | None, typer.Option(help="CAMLOOP_LANGUAGE unless given.")] = None,
     as_json: Json = False,
 ) -> None:
     """Watch one recording with a clip model: its steps with their seconds, the verdict, and why."""
@@ -54,23 +60,21 @@ def analyze(
     if unwritable:
         errors.print(f"No font of this machine can write: {', '.join(unwritable)}", markup=False)
     values = {"clip": str(clip), "model": shipped.name, "out": str(out) if out else None} | found.as_values(words)
-    answer(values, as_json=as_json, text=escape(_told(values, found.titles(words), found.verdict_in_words(words))))
+    answer(
+        values, as_json=as_json, text=escape(_told(values, words, found.titles(words), found.verdict_in_words(words)))
+    )
 
 
 def _same(one: Path, other: Path) -> bool:
     return one.resolve() == other.resolve()
 
 
-def _told(values: dict[str, Any], titles: dict[str, str], verdict: str) -> str:
+def _told(values: dict[str, Any], words: Language, titles: dict[str, str], verdict: str) -> str:
     """The segments in their order, the verdict, and where the clip lies."""
     lines = [
         f"{each['start_seconds']:6.1f} - {each['end_seconds']:5.1f} s  {each['end_seconds'] - each['start_seconds']:5.1f} s"
         f"  {titles.get(each['step'], each['step'])}"
         for each in values["segments"]
     ]
-    lines.append(
-        f"{values['total_seconds']:.1f} s of steps in {values['clip_seconds']:.1f} s; hands in sight for "
-        f"{100 * values['visible_share']:.0f} % of it; watched by {values['model']}"
-    )
-    lines.append(verdict)
-    return "\n".join([*lines, *([f"written: {values['out']}"] if values["out"] else [])])
+    lines += [_SUMMARY[words].format(visible=100 * values["visible_share"], **values), verdict]
+    return "\n".join([*lines, *([_WRITTEN[words].format(**values)] if values["out"] else [])])

@@ -123,7 +123,9 @@ def test_people_read_it_in_their_language(clip: Path, artifacts: Artifacts, monk
     english = analyze(clip, "--artifacts", folder)
     assert "Palm to palm\n" in english
     assert "not compliant: Fingertips to palm is missing" in english
-    assert "不合规：缺少步骤：指尖对掌心" in analyze(clip, "--artifacts", folder, "--language", "zh")
+    said = analyze(clip, "--artifacts", folder, "--language", "zh")
+    assert "不合规：缺少步骤：指尖对掌心" in said
+    assert "片段共 4.0 秒" in said
     monkeypatch.setenv("CAMLOOP_LANGUAGE", "zh")
     assert "掌心对掌心\n" in analyze(clip, "--artifacts", folder)
 
