@@ -219,12 +219,32 @@ class DrainOnRevoke(ConsumerRebalanceListener):
         return 0.0 if consumer is None else float(consumer._subscription.fetcher_idle_time)
 
 
+class OrderedRouter(KafkaRouter):
+    """Its subscribers start in the order in which they were declared.
+
+    FastStream (0.7.8) keeps them in a set and starts one after the other, each until it has its partitions: by chance, a
+    service on a busy machine heard of work half a minute before it heard of the workflow it was for.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.declared: list[Any] = []
+
+    @property
+    def subscribers(self) -> list[Any]:
+        """In the order of `declared`."""
+        return sorted(super().subscribers, key=self.declared.index)
+
+
 @dataclass
 class Subscriptions:
-    """What a service hears: handlers by event, each with its retry topic, its group and its drain."""
+    """What a service hears: handlers by event, each with its retry topic, its group and its drain.
+
+    They start in this order: what says how to work (workflows, tokens) comes before the work.
+    """
 
     consumer: str
-    router: KafkaRouter = field(default_factory=KafkaRouter)
+    router: OrderedRouter = field(default_factory=OrderedRouter)
     heard: list[str] = field(default_factory=list[str])
     drains: list[DrainOnRevoke] = field(default_factory=list[DrainOnRevoke])
 
@@ -247,6 +267,7 @@ class Subscriptions:
             listener=drain,
         )
         drain.subscriber = subscriber
+        self.router.declared.append(subscriber)
         self.heard.extend(topics)
         self.drains.append(drain)
         return partial(_register, subscriber)

@@ -45,6 +45,8 @@ async def test_no_answer_is_a_500_or_undocumented(service: str, services: dict[s
     operations = {f"{verb.upper()} {path}" for path, verbs in paths.items() for verb in verbs if path != STREAM}
     if service == "ingest":  # schemathesis knows pictures, and no videos
         answered["POST /v1/clips"].add(await a_clip_is_taken(services[service], tmp_path))
+        for step, status in (await an_upload_in_parts(services[service])).items():
+            answered[f"POST /v1/uploads/parts{step}"].add(status)
     assert operations - set(answered) == set()
     assert {name for name in operations if not any(200 <= status < 400 for status in answered[name])} == set()
 
@@ -59,6 +61,19 @@ async def a_clip_is_taken(served: Served, folder: Path) -> int:
             if answer.status_code != 422:
                 return answer.status_code
             await asyncio.sleep(0.5)
+
+
+async def an_upload_in_parts(served: Served) -> dict[str, int]:
+    """The status of each of its steps; what schemathesis makes up names no upload that was begun."""
+    wish = {"content_type": "image/jpeg", "sha256": "a" * 64, "bytes": 3, "camera_id": "line-1"}
+    async with httpx.AsyncClient(base_url=served.url, headers=ADMIN, timeout=20) as http:
+        begun = await http.post("/v1/uploads/parts", json=wish)
+        known = {name: begun.json()[name] for name in ("uri", "upload_id", "bytes")}
+        missing = await http.post("/v1/uploads/parts/missing", json=known)
+        async with httpx.AsyncClient() as plain:
+            await plain.put(missing.json()["missing"][0]["url"], content=b"abc")
+        complete = await http.post("/v1/uploads/parts/complete", json=known)
+    return {"": begun.status_code, "/missing": missing.status_code, "/complete": complete.status_code}
 
 
 async def fuzz(document: Path, served: Served, folder: Path) -> dict[str, set[int]]:
