@@ -26,7 +26,7 @@ def trainer_environment(environment: dict[str, str], tmp_path: Path) -> dict[str
     """Short leases, a checkpoint after every epoch, a folder of its own."""
     return environment | {
         "JOB_LEASE_SECONDS": "4",
-        "RETRY_BASE_SECONDS": "1",
+        "RETRY_BASE_SECONDS": "0.2",
         "TRAINER_CHECKPOINT_SECONDS": "0",
         "TRAINER_WORK_FOLDER": str(tmp_path / "work"),
         "TRAINER_DEVICE": "cpu",
