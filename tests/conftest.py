@@ -15,6 +15,7 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before anything imports ONNX Runtim
 from libs.common.postgres import migrate
 from libs.common.settings import CommonSettings
 from libs.local.stack import LocalStack
+from tests.support import process_logs
 from tests.support.proving import (  # noqa: F401  # hooks and a fixture for pytest
     keep_gates,
     pytest_addoption,
@@ -29,6 +30,11 @@ from tests.support.proving import (  # noqa: F401  # hooks and a fixture for pyt
 LONGEST = ("integration/gates", "integration/trainer", "integration/dataset", "ml", "integration/hostile")
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 ADMIN_TOKEN = "test-admin-token-0123456789"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Show the processes' logs beside a failure."""
+    config.pluginmanager.register(process_logs)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -23,10 +23,15 @@ async def stack() -> AsyncIterator[LocalStack]:
 
 @pytest.fixture
 def trainer_environment(environment: dict[str, str], tmp_path: Path) -> dict[str, str]:
-    """Short leases, a checkpoint after every epoch, a folder of its own."""
+    """Short leases, a checkpoint after every epoch, a folder of its own.
+
+    Short retries, but for long: who was killed while it joined its groups keeps partitions for two sessions, and an event
+    of another topic overtakes the workflow that waits there.
+    """
     return environment | {
         "JOB_LEASE_SECONDS": "4",
         "RETRY_BASE_SECONDS": "0.2",
+        "RETRY_ATTEMPTS": "7",
         "TRAINER_CHECKPOINT_SECONDS": "0",
         "TRAINER_WORK_FOLDER": str(tmp_path / "work"),
         "TRAINER_DEVICE": "cpu",

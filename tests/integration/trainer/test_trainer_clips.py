@@ -88,7 +88,7 @@ async def test_a_trainer_killed_among_the_features_makes_none_of_them_twice(
 ) -> None:
     await database.migrate("trainer")
     published = await publish(store, tmp_path, name)
-    first = await Replica.start("trainer", trainer_environment, tmp_path)
+    first = await Replica.start_watched("trainer", trainer_environment, tmp_path)
     elsewhere = trainer_environment | {"TRAINER_WORK_FOLDER": str(tmp_path / "another-machine")}
     second: Replica | None = None
     try:
@@ -107,7 +107,7 @@ async def test_a_trainer_killed_among_the_features_makes_none_of_them_twice(
         before = await features(store, published)
         assert 2 <= len(before) < len(SPLITS)
         await asyncio.sleep(1.1)  # the store tells time in seconds
-        second = await Replica.start("trainer", elsewhere, tmp_path)
+        second = await Replica.start_watched("trainer", elsewhere, tmp_path)
         trained = await neighbours.first(ModelTrained, run_id)
         after = await features(store, published)
     finally:
