@@ -5,8 +5,10 @@ import base64
 import struct
 import threading
 import uuid
+from functools import partial
 from pathlib import Path
 
+from libs.local.class_archive import archive_folder, archived_classes, noting_classes
 from libs.local.failures import PartFailed
 from libs.local.files import write_atomically
 from libs.local.jars import LOCK_FILE, ensure_jars
@@ -46,7 +48,10 @@ num.recovery.threads.per.data.dir=1
 
 
 class LocalKafka:
-    """The broker. A fixed voter list instead of a dynamic quorum: the controller's port may change between starts."""
+    """The broker. A fixed voter list instead of a dynamic quorum: the controller's port may change between starts.
+
+    From its second start on, in any folder, it finds its classes in an archive.
+    """
 
     name = "kafka"
 
@@ -73,11 +78,18 @@ class LocalKafka:
         self._choose_ports()
         (self._folder / "tmp").mkdir(parents=True, exist_ok=True)
         write_atomically(self._folder / "server.properties", self._settings())
+        archive = archive_folder(_JVM + _QUIET)
+        classes = await archived_classes(archive, partial(self._run_java, jars))
         if not (self._folder / "data" / "meta.properties").exists():
-            await self._format(jars)
+            await self._format(jars, classes)
         return Command(
             name=self.name,
-            argv=(*self._java(jars), "kafka.Kafka", str(self._folder / "server.properties")),
+            argv=(
+                *self._java(jars),
+                *(classes or noting_classes(archive)),
+                "kafka.Kafka",
+                str(self._folder / "server.properties"),
+            ),
             # A Java in the C locale cannot open a folder whose name has other than ASCII letters.
             env={"LC_ALL": "C.UTF-8"},
             cwd=self._folder,
@@ -121,12 +133,14 @@ class LocalKafka:
         temporary = f"-Djava.io.tmpdir={self._folder / 'tmp'}"
         return (str(JAVA), *_JVM, *_QUIET, logging, temporary, "-cp", ":".join(map(str, jars)))
 
-    async def _format(self, jars: list[Path]) -> None:
+    async def _format(self, jars: list[Path], classes: tuple[str, ...]) -> None:
         tool = ("kafka.tools.StorageTool", "format", "--ignore-formatted", f"--cluster-id={_cluster_id()}")
-        settings = str(self._folder / "server.properties")
-        code, output = await run_to_end(*self._java(jars), *tool, "-c", settings, data_folder=self._folder.parent)
+        await self._run_java(jars, (*classes, *tool, "-c", str(self._folder / "server.properties")))
+
+    async def _run_java(self, jars: list[Path], arguments: tuple[str, ...]) -> None:
+        code, output = await run_to_end(*self._java(jars), *arguments, data_folder=self._folder.parent)
         if code != 0:
-            raise PartFailed(f"Kafka's data folder cannot be formatted: {output[-2000:]}")
+            raise PartFailed(f"Java cannot do it: {' '.join(arguments)} says {output[-2000:]}")
 
 
 def _cluster_id() -> str:

@@ -1,5 +1,6 @@
 """What Kafka, PostgreSQL, S3 and the services have in common for whoever starts them."""
 
+import asyncio
 from typing import Protocol
 
 from libs.local.failures import PartFailed
@@ -36,3 +37,14 @@ def obituary(part: Part, what: str, child: Child) -> PartFailed:
     """The error that says what happened to a part, where its log is, and how it ends."""
     tail = "\n".join(child.log.tail())
     return PartFailed(f"{part.name} {what}; its log {child.log.path} ends with:\n{tail}")
+
+
+async def wait_until_it_answers(part: Part, child: Child, *, seconds: float) -> None:
+    """Return once the part answers; PartFailed when it exits before or takes longer."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not await part.answers():
+        if not child.is_running:
+            raise obituary(part, f"ended with exit code {child.exited.result()}", child)
+        if asyncio.get_running_loop().time() > deadline:
+            raise obituary(part, f"did not answer within {seconds:.0f} s", child)
+        await asyncio.sleep(0.05)

@@ -12,7 +12,7 @@ from libs.local.failures import PartFailed
 from libs.local.guarding import dismiss_guardian, start_guardian
 from libs.local.kafka import LocalKafka
 from libs.local.logs import ProcessLog
-from libs.local.parts import Part, obituary
+from libs.local.parts import Part, wait_until_it_answers
 from libs.local.ports import PortBook
 from libs.local.postgres import LocalPostgres
 from libs.local.processes import Child
@@ -121,14 +121,3 @@ class LocalStack:
     def _part(self, name: str) -> Part:
         parts: dict[str, Part] = {"kafka": self.kafka, "postgres": self.postgres, "s3": self.s3}
         return parts[name]
-
-
-async def wait_until_it_answers(part: Part, child: Child, *, seconds: float) -> None:
-    """Return once the part answers; PartFailed when it exits before or takes longer."""
-    deadline = asyncio.get_running_loop().time() + seconds
-    while not await part.answers():
-        if not child.is_running:
-            raise obituary(part, f"ended with exit code {child.exited.result()}", child)
-        if asyncio.get_running_loop().time() > deadline:
-            raise obituary(part, f"did not answer within {seconds:.0f} s", child)
-        await asyncio.sleep(0.05)
