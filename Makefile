@@ -26,7 +26,7 @@ up: install        ## start Kafka, PostgreSQL, S3 and every service in the backg
 down:              ## stop all of it
 	@if [ -x .venv/bin/camloop ]; then .venv/bin/camloop down; fi
 
-check: install     ## format, lint, types, import rules, unit and contract tests: under a minute
+check: install     ## format, lint, types, import rules, unit and contract tests: a minute and a half
 	$(RUN) ruff format --check .
 	$(RUN) ruff check .
 	$(RUN) basedpyright

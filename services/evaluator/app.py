@@ -5,7 +5,6 @@ import socket
 from datetime import timedelta
 
 from libs.common import telemetry
-from libs.common.children import Limits
 from libs.common.derived import DerivedObjects
 from libs.common.jobs import Jobs
 from libs.common.runner import JobRunner
@@ -29,10 +28,10 @@ def create_app(settings: Settings) -> Service:
         jobs = Jobs(runtime.pool, owner=socket.gethostname(), lease=timedelta(seconds=settings.job_lease_seconds))
         cache = Cache(settings.cache_folder.resolve(), limit_bytes=int(settings.cache_gigabytes * 1e9))
         derived = DerivedObjects(runtime.objects, settings.s3_bucket, settings.cache_folder.resolve() / "clips")
-        limits = Limits(int(settings.child_memory_gigabytes * 1e9), settings.child_silent_seconds)
         # A child for each of the two: an evaluation of many clips is not to hold up the verdicts on cameras' clips.
         clips, live = (
-            ClipFetcher(derived, WarmChild(limits, most_calls=CLIPS_PER_CHILD), settings.pose_weights) for _ in range(2)
+            ClipFetcher(derived, WarmChild(settings.child_limits, most_calls=CLIPS_PER_CHILD), settings.pose_weights)
+            for _ in range(2)
         )
         runner = EvaluationRunner(store, jobs, runtime.objects, runtime.configuration, cache, settings, clips)
         wake = asyncio.Event()

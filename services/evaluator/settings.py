@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
+from libs.common.children import Limits
 from libs.common.settings import CommonSettings
 
 
@@ -26,3 +27,8 @@ class Settings(CommonSettings):
     threads: int | None = Field(None, ge=1)
     report_language: Literal["en", "zh"] = "en"
     report_pictures: int = Field(12, ge=0, le=100)
+
+    @property
+    def child_limits(self) -> Limits:
+        """What a child that reads clips, or judges, may take."""
+        return Limits(int(self.child_memory_gigabytes * 1e9), self.child_silent_seconds)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +13,6 @@ from uuid import UUID
 import structlog
 
 from libs.common import outbox
-from libs.common.children import Limits
 from libs.common.configuration import Configuration
 from libs.common.envelope import stable_id
 from libs.common.errors import Permanent, Transient
@@ -95,16 +95,12 @@ class EvaluationRunner:
         self, case: Case, desk: Path, tell: Tell
     ) -> tuple[Champion[Any] | None, Judgement, dict[str, float]]:
         fetcher = Fetcher(self.objects, self.cache, desk)
-        async with judging_child(tell, self._limits) as judge:
+        async with judging_child(tell, self.settings.child_limits) as judge:
             started = time.perf_counter()
             assignment = await self._assignment(case, fetcher, tell)
             fetched = time.perf_counter() - started
             judgement = await judge(assignment)
         return assignment.champion, judgement, {"download": round(fetched, 4), **judgement.seconds}
-
-    @property
-    def _limits(self) -> Limits:
-        return Limits(int(self.settings.child_memory_gigabytes * 1e9), self.settings.child_silent_seconds)
 
     async def _assignment(self, case: Case, fetcher: Fetcher, tell: Tell) -> DetectionAssignment | TemporalAssignment:
         lines = await fetcher.lines(case.trained.dataset)
@@ -142,12 +138,14 @@ class EvaluationRunner:
         reads = [model.reads]
         if champion is not None and isinstance(champion.model, ShippedClipModel):
             reads.append(champion.model.reads)
+        with closing(self.clips.child):  # its memory is needed for judging
+            clips = await self.clips.clips(lines, reads, tell)
         return TemporalAssignment(
             **self._common(case, fetcher),
             model=model,
             champion=champion,
             procedure=procedure_of(procedure),
-            clips=await self.clips.clips(lines, reads, tell),
+            clips=clips,
         )
 
     def _common(self, case: Case, fetcher: Fetcher) -> dict[str, Any]:
