@@ -1,9 +1,9 @@
-"""The training child, and one model it trained, shared by all tests of this folder."""
+"""The training child, for all tests of this folder."""
 
 import pytest
 
 from services.trainer.training.protocol import BACKENDS
-from tests.ml.training import FinishedRun, Trainer, spec_for, write_dataset
+from tests.ml.training import Trainer
 
 
 @pytest.fixture(scope="session")
@@ -22,16 +22,4 @@ def _trainer(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Trainer:
     missing = BACKENDS[backend].missing()  # importing torch here to find out would take seconds
     if missing:
         pytest.skip(f"not installed: {', '.join(missing)}. {BACKENDS[backend].hint()}")
-    home = tmp_path_factory.mktemp("home")
-    return Trainer(home=home, bytecode=tmp_path_factory.mktemp("bytecode"))
-
-
-@pytest.fixture(scope="session")
-def finished_run(trainer: Trainer, tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
-    """A model trained long enough to detect discs and squares."""
-    folder = tmp_path_factory.mktemp("finished")
-    dataset = write_dataset(folder / "dataset", "t" * 64 + "v" * 8 + "e" * 8)
-    hyperparameters = {"epochs": 10, "image_size": 96, "batch": 4, "nominal_batch": 4, "close_mosaic": 3}
-    heard = trainer.run(spec_for(dataset, folder / "output", hyperparameters))
-    assert heard.code == 0, f"{heard.said[-1]} {heard.stderr[-2000:]}"
-    return FinishedRun(heard, folder / "output", dataset)
+    return Trainer(home=tmp_path_factory.mktemp("home"))

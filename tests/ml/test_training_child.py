@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,10 +14,22 @@ import onnx
 import pytest
 
 from libs.vision.inference import Detector, letterbox
-from tests.ml.training import CLASSES, REPOSITORY, FinishedRun, Trainer, draw_scene
+from services.trainer.training.artifacts import sha256_of
+from tests.ml.training import CLASSES, REPOSITORY, FinishedRun, Trainer, draw_scene, spec_for, write_dataset
 
 pytestmark = pytest.mark.slow
 NAMES = [str(entry["name"]) for entry in CLASSES]
+
+
+@pytest.fixture(scope="module")
+def finished_run(trainer: Trainer, tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
+    """A model trained long enough to detect discs and squares: half a minute of work that only this file needs."""
+    folder = tmp_path_factory.mktemp("finished")
+    dataset = write_dataset(folder / "dataset", "t" * 64 + "v" * 8 + "e" * 8)
+    hyperparameters = {"epochs": 10, "image_size": 96, "batch": 4, "nominal_batch": 4, "close_mosaic": 3}
+    heard = trainer.run(spec_for(dataset, folder / "output", hyperparameters))
+    assert heard.code == 0, f"{heard.said[-1]} {heard.stderr[-2000:]}"
+    return FinishedRun(heard, folder / "output", dataset)
 
 
 def test_every_line_comes_in_its_order(finished_run: FinishedRun) -> None:
@@ -139,3 +152,55 @@ def test_images_are_linked_and_the_test_split_stays_unseen(finished_run: Finishe
     rows = [json.loads(row) for row in (finished_run.dataset / "manifest.jsonl").read_text().splitlines()]
     kept_apart = {row["media"]["sha256"] for row in rows if row["split"] == "test"}
     assert not kept_apart & {path.resolve().stem for path in laid_out}
+
+
+def test_a_run_killed_before_its_export_only_exports(
+    finished_run: FinishedRun, trainer: Trainer, tmp_path: Path
+) -> None:
+    """The last checkpoint is complete: no epoch is trained again, and the same weights ship."""
+    last = finished_run.heard.checkpoints[-1].path
+    dataset = write_dataset(tmp_path / "dataset", "t" * 64 + "v" * 8 + "e" * 8)
+    hyperparameters = {"epochs": 10, "image_size": 96, "batch": 4, "nominal_batch": 4, "close_mosaic": 3}
+    heard = trainer.run(spec_for(dataset, tmp_path / "output", hyperparameters, resume_from=str(last)))
+    assert heard.code == 0
+    assert heard.epochs == []
+    assert heard.finished.metrics == finished_run.heard.finished.metrics
+    assert _onnx_digest(heard.finished) == _onnx_digest(finished_run.heard.finished)
+
+
+def _onnx_digest(finished: Any) -> str:
+    return next(entry.sha256 for entry in finished.artifacts if entry.name == "best.onnx")
+
+
+def test_a_checkpoint_of_another_run_is_refused(finished_run: FinishedRun, trainer: Trainer, tmp_path: Path) -> None:
+    last = finished_run.heard.checkpoints[-1].path
+    spec = spec_for(finished_run.dataset, tmp_path / "output", {"epochs": 20}, resume_from=str(last))
+    heard = trainer.run(spec)
+    assert heard.failed.permanent
+    assert "epochs" in heard.failed.reason
+
+
+def test_a_damaged_checkpoint_is_refused(finished_run: FinishedRun, trainer: Trainer, tmp_path: Path) -> None:
+    damaged = tmp_path / "half.ckpt"
+    damaged.write_bytes(finished_run.heard.checkpoints[-1].path.read_bytes()[:100_000])
+    heard = trainer.run(spec_for(finished_run.dataset, tmp_path / "output", {}, resume_from=str(damaged)))
+    assert heard.code == 1
+    assert "half.ckpt cannot be read" in heard.failed.reason
+
+
+def test_given_weights_are_the_start_and_train_stands_in_for_an_empty_val(
+    finished_run: FinishedRun, trainer: Trainer, tmp_path: Path
+) -> None:
+    """One gentle epoch from weights that detect already: they still detect, which scratch never does so early."""
+    weights = tmp_path / "weights" / "yolov8n.pt"
+    weights.parent.mkdir()
+    shutil.copyfile(finished_run.output / "best.pt", weights)
+    dataset = write_dataset(tmp_path / "dataset", "t" * 8 + "e" * 2)
+    gentle = {"optimizer": "SGD", "learning_rate": 0.0001, "mosaic": 0.0}
+    hyperparameters = {"pretrained": True, "epochs": 1, "image_size": 96, **gentle}
+    heard = trainer.run(spec_for(dataset, tmp_path / "output", hyperparameters, weights_folder=str(weights.parent)))
+    assert heard.finished.metrics["map50"] > 0.7
+    metadata = heard.finished.metadata
+    assert metadata["base_weights"] == {"name": "yolov8n.pt", "sha256": sha256_of(weights), "licence": "AGPL-3.0"}
+    assert metadata["validated_on"] == "train"
+    assert "The val split is empty" in heard.texts("warning")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from services.trainer.training.protocol import EXIT_GIVEN_BACK
-from tests.ml.training import FinishedRun, Trainer, spec_for, write_dataset
+from tests.ml.training import Trainer, spec_for, write_dataset
 
 pytestmark = pytest.mark.slow
 TINY = {"epochs": 5, "image_size": 64, "batch": 4}
@@ -56,35 +56,8 @@ def _assert_whole_history(output: Path) -> None:
     assert all(f"Epoch {epoch}/5:" in logged for epoch in range(1, 6))
 
 
-def test_a_run_killed_before_its_export_only_exports(
-    finished_run: FinishedRun, trainer: Trainer, tmp_path: Path
-) -> None:
-    """The last checkpoint is complete: no epoch is trained again, and the same weights ship."""
-    last = finished_run.heard.checkpoints[-1].path
-    dataset = write_dataset(tmp_path / "dataset", "t" * 64 + "v" * 8 + "e" * 8)
-    hyperparameters = {"epochs": 10, "image_size": 96, "batch": 4, "nominal_batch": 4, "close_mosaic": 3}
-    heard = trainer.run(spec_for(dataset, tmp_path / "output", hyperparameters, resume_from=str(last)))
-    assert heard.code == 0
-    assert heard.epochs == []
-    assert heard.finished.metrics == finished_run.heard.finished.metrics
-    assert _onnx_digest(heard.finished) == _onnx_digest(finished_run.heard.finished)
-
-
-def _onnx_digest(finished: Any) -> str:
-    return next(entry.sha256 for entry in finished.artifacts if entry.name == "best.onnx")
-
-
-def test_a_checkpoint_of_another_run_is_refused(finished_run: FinishedRun, trainer: Trainer, tmp_path: Path) -> None:
-    last = finished_run.heard.checkpoints[-1].path
-    spec = spec_for(finished_run.dataset, tmp_path / "output", {"epochs": 20}, resume_from=str(last))
-    heard = trainer.run(spec)
-    assert heard.failed.permanent
-    assert "epochs" in heard.failed.reason
-
-
-def test_a_damaged_checkpoint_is_refused(finished_run: FinishedRun, trainer: Trainer, tmp_path: Path) -> None:
-    damaged = tmp_path / "half.ckpt"
-    damaged.write_bytes(finished_run.heard.checkpoints[-1].path.read_bytes()[:100_000])
-    heard = trainer.run(spec_for(finished_run.dataset, tmp_path / "output", {}, resume_from=str(damaged)))
-    assert heard.code == 1
-    assert "half.ckpt cannot be read" in heard.failed.reason
+def test_a_child_nobody_listens_to_gives_back(trainer: Trainer, tmp_path: Path) -> None:
+    """Its starter was killed: an orphan must not keep the machine busy."""
+    dataset = write_dataset(tmp_path / "dataset", "tv", width=64, height=64)
+    spec = spec_for(dataset, tmp_path / "output", {"epochs": 3000, "image_size": 64})
+    assert trainer.abandon(spec) == EXIT_GIVEN_BACK

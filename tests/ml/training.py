@@ -100,6 +100,7 @@ def spec_for(dataset: Path, output: Path, hyperparameters: dict[str, Any], **cha
         "hyperparameters": hyperparameters,
         "seed": 3,
         "device": "cpu",
+        "threads": 1,
     } | changes
 
 
@@ -148,12 +149,11 @@ class Trainer:
     """Starts children with a home of their own, in which nothing may appear."""
 
     home: Path
-    bytecode: Path
 
     def environment(self) -> dict[str, str]:
         """As of this process, but for the home, and with compiled modules kept from one child to the next."""
         kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-        return kept | {"HOME": str(self.home), "PYTHONPYCACHEPREFIX": str(self.bytecode), "XDG_CONFIG_HOME": ""}
+        return kept | {"HOME": str(self.home), "XDG_CONFIG_HOME": ""}
 
     def run(self, spec: dict[str, Any], *, command: list[str] | None = None) -> Heard:
         """Start a child by hand and listen to its end."""

@@ -1,8 +1,6 @@
 """The dataset service as it runs: approvals from Kafka in, `dataset.built` out, with two replicas and one of them killed."""
 
 import asyncio
-import socket
-import sys
 import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -31,49 +29,21 @@ from libs.common.events import (
     to_json,
 )
 from libs.common.testing import NOON, media
+from tests.support.replica import Replica
 
 pytestmark = pytest.mark.connected
-ROOT = Path(__file__).resolve().parents[3]
 WAIT_SECONDS = 120.0
 
 
 @asynccontextmanager
-async def replica(environment: dict[str, str], log: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
-    """`python -m services.dataset` in a process of its own, ready; ended afterwards."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with log.open("wb") as output:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "services.dataset",
-            cwd=ROOT,
-            env=environment | {"DATASET_HTTP_PORT": str(port), "JOB_LEASE_SECONDS": "5"},
-            stdout=output,
-            stderr=asyncio.subprocess.STDOUT,
-        )
+async def replica(environment: dict[str, str], folder: Path) -> AsyncIterator[Replica]:
+    """A process of the service, ready; ended in good order unless it was killed."""
+    started = await Replica.start_watched("dataset", environment | {"JOB_LEASE_SECONDS": "5"}, folder)
     try:
-        await ready(process, f"http://127.0.0.1:{port}", log)
-        yield process, f"http://127.0.0.1:{port}"
+        yield await started.ready(WAIT_SECONDS)
     finally:
-        if process.returncode is None:
-            process.terminate()
-        assert await asyncio.wait_for(process.wait(), 40) in (0, -9), log.read_text()[-3000:]
-
-
-async def ready(process: asyncio.subprocess.Process, url: str, log: Path) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
-    async with httpx.AsyncClient() as client:
-        while time.monotonic() < deadline:
-            assert process.returncode is None, log.read_text()[-3000:]
-            try:
-                if (await client.get(f"{url}/readyz")).status_code == 200:
-                    return
-            except httpx.HTTPError:
-                pass
-            await asyncio.sleep(0.1)
-    raise AssertionError(f"not ready after {WAIT_SECONDS} s: {log.read_text()[-3000:]}")
+        await started.stop(40)
+        assert started.process.returncode in (0, -9), started.output.read_text()[-3000:]
 
 
 @dataclass
@@ -168,8 +138,8 @@ async def test_two_replicas_build_one_version_and_one_of_them_goes_on_alone(
     await database.migrate("dataset")
     name = bus.workflow
     async with (
-        replica(environment, tmp_path / "a.log") as (first, url),
-        replica(environment, tmp_path / "b.log") as other,
+        replica(environment, tmp_path) as first,
+        replica(environment, tmp_path) as other,
     ):
         await bus.say([configured(name)])
         await bus.say(approvals(name, range(60)))
@@ -193,13 +163,13 @@ async def test_two_replicas_build_one_version_and_one_of_them_goes_on_alone(
             built.dataset_version_id,
             "user:li",
         )
-        await check_http(url, environment, built)
+        await check_http(first.url, environment, built)
 
-        first.kill()
+        await first.kill()
         rejection = SampleRejected(sample_id=stable_id(name, 5), workflow=name, reason="reviewer")
         await bus.say([*approvals(name, range(60, 100)), rejection])
         await samples_live(database.dsn, 99)
-        assert other[0].returncode is None
+        assert other.is_running
         final = await ask_for_version(bus)
         assert sum(final.counts.values()) == 99
         assert final.version >= 2
@@ -246,7 +216,7 @@ async def test_a_request_with_too_little_fails_and_says_what_to_do(
     database, environment, bus: Bus, tmp_path: Path
 ) -> None:
     await database.migrate("dataset")
-    async with replica(environment, tmp_path / "a.log"):
+    async with replica(environment, tmp_path):
         request = requested(bus.workflow)
         await bus.say([configured(bus.workflow), *approvals(bus.workflow, range(4))])
         await bus.say([request, request])
