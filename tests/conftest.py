@@ -8,6 +8,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
+import hypothesis
 import pytest
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before anything imports ONNX Runtime: it would write into the user's cache
@@ -30,6 +31,11 @@ from tests.support.proving import (  # noqa: F401  # hooks and a fixture for pyt
 LONGEST = ("integration/gates", "integration/trainer", "integration/dataset", "ml", "integration/hostile")
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 ADMIN_TOKEN = "test-admin-token-0123456789"
+
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 def pytest_configure(config: pytest.Config) -> None:

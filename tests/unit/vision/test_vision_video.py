@@ -187,7 +187,7 @@ def write_at(path: Path, moments: list[int]) -> Path:
 
 
 @given(st.lists(st.integers(1, 700), min_size=0, max_size=11), st.sampled_from([4.0, 5.0, 10.0, 12.5]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_every_moment_shows_the_last_frame_at_or_before_it(steps: list[int], rate: float):
     at = [sum(steps[:n]) for n in range(len(steps) + 1)]
     with TemporaryDirectory() as folder:
