@@ -79,7 +79,7 @@ class LocalKafka:
         (self._folder / "tmp").mkdir(parents=True, exist_ok=True)
         write_atomically(self._folder / "server.properties", self._settings())
         archive = archive_folder(_JVM + _QUIET)
-        classes = await archived_classes(archive, partial(self._run_java, jars))
+        classes = await archived_classes(archive, partial(self._run_java, jars, "Kafka's classes cannot be archived"))
         if not (self._folder / "data" / "meta.properties").exists():
             await self._format(jars, classes)
         return Command(
@@ -135,12 +135,14 @@ class LocalKafka:
 
     async def _format(self, jars: list[Path], classes: tuple[str, ...]) -> None:
         tool = ("kafka.tools.StorageTool", "format", "--ignore-formatted", f"--cluster-id={_cluster_id()}")
-        await self._run_java(jars, (*classes, *tool, "-c", str(self._folder / "server.properties")))
+        arguments = (*classes, *tool, "-c", str(self._folder / "server.properties"))
+        await self._run_java(jars, "Kafka's data folder cannot be formatted", arguments)
 
-    async def _run_java(self, jars: list[Path], arguments: tuple[str, ...]) -> None:
+    async def _run_java(self, jars: list[Path], or_else: str, arguments: tuple[str, ...]) -> None:
+        """Run it to its end; where that is not a good one, PartFailed says what follows and what Java said."""
         code, output = await run_to_end(*self._java(jars), *arguments, data_folder=self._folder.parent)
         if code != 0:
-            raise PartFailed(f"Java cannot do it: {' '.join(arguments)} says {output[-2000:]}")
+            raise PartFailed(f"{or_else}: {output[-2000:]}")
 
 
 def _cluster_id() -> str:
