@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
 
 from libs.vision.features import Features
+from libs.vision.segments import TimedSegment, labels_at
 from libs.vision.temporal_inference import TemporalModel, decode
 from tests.ml.clips import COLUMNS, LABELS, RATE, STEPS, clip_spec, draw_clip, write_clips
 from tests.ml.training import Heard, Trainer
@@ -126,6 +129,44 @@ def test_what_is_out_of_sight_says_nothing(trained: Trained) -> None:
         trained.model.posteriors(Features(each, visible, RATE, "hands", "1", names)) for each in (before.values, values)
     ]
     assert told[0] == pytest.approx(told[1], abs=1e-6)
+
+
+def test_a_model_of_varied_clips_reads_those_of_other_people_better(
+    clip_trainer: Trainer, dataset: Path, tmp_path: Path
+) -> None:
+    def trained_with(**hyperparameters: float) -> TemporalModel:
+        output = tmp_path / "-".join(["with", *hyperparameters])
+        heard = clip_trainer.run(clip_spec(dataset, output, {**NETWORK, **SMALL, **hyperparameters}))
+        assert heard.code == 0, heard.stderr[-2000:]
+        return TemporalModel(output / "best.onnx", LABELS, threads=1)
+
+    plain = trained_with()
+    assert right_share(trained_with(clip_shift=1.0), shifted) > right_share(plain, shifted) + 0.05
+    assert right_share(trained_with(left_out=0.4), partly_still) > right_share(plain, partly_still) + 0.05
+
+
+def shifted(values: NDArray[np.float32], dice: np.random.Generator) -> NDArray[np.float32]:
+    return values + dice.normal(0, 2, COLUMNS).astype(np.float32)
+
+
+def partly_still(values: NDArray[np.float32], dice: np.random.Generator) -> NDArray[np.float32]:
+    still = np.isin(np.arange(COLUMNS), dice.permutation(COLUMNS)[:2])
+    return np.where(still, values.mean(axis=0), values)
+
+
+def right_share(
+    model: TemporalModel, disturb: Callable[[NDArray[np.float32], np.random.Generator], NDArray[np.float32]]
+) -> float:
+    """The share of right moments in a dozen clips, each disturbed in a way of its own."""
+    right = list[bool]()
+    for number in range(2000, 2012):
+        clip, segments = draw_clip(number)
+        values = disturb(clip.values, np.random.default_rng(number))
+        told = model.posteriors(Features(values, clip.visible, RATE, "hands", "1", clip.names)).argmax(axis=1)
+        times = [TimedSegment(s["step"], s["start_seconds"], s["end_seconds"]) for s in segments]
+        truth = labels_at(times, [moment / RATE for moment in range(len(values))], background="other")
+        right += [LABELS[one] == other for one, other in zip(told.tolist(), truth, strict=True)]
+    return sum(right) / len(right)
 
 
 def test_metadata_says_what_the_model_is(trained: Trained) -> None:

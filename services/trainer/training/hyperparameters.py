@@ -154,6 +154,15 @@ class TemporalHyperparameters(ClipHyperparameters):
     weight_decay: float = Field(0.0, ge=0, le=0.1, description="L2 regularisation")
     clip_norm: float = Field(5.0, gt=0, le=1000, description="Longest gradient of a step")
     noise: float = Field(0.07, ge=0, le=1, description="Noise on the inputs, in their standard deviations")
+    clip_shift: float = Field(
+        0.0,
+        ge=0,
+        le=2,
+        description="Each input is shifted for the whole of a clip, in its standard deviations: other people and cameras",
+    )
+    left_out: float = Field(
+        0.0, ge=0, lt=1, description="Share of the inputs that are left out of a clip, so that none is relied on alone"
+    )
     longest_stride: int = Field(2, ge=1, le=8, description="Every n-th moment only, n random up to this: other tempos")
     smoothing: float = Field(0.15, ge=0, le=10, description="Weight of the loss that keeps neighbours alike")
 

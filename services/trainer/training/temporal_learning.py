@@ -106,14 +106,27 @@ class Member:
         begin = int(dice.integers(min(stride, clip.labels.shape[1])))
         begin += int(dice.integers(max(0, clip.labels.shape[1] - begin - LONGEST_PIECE * stride) + 1))
         piece = slice(begin, begin + LONGEST_PIECE * stride, stride)
-        features = clip.features[:, piece]
-        noise = self.hyper.noise * self.reader.deviation * torch.randn_like(features)
-        loss = self._loss(self.net(self.reader(features + noise, clip.visible[:, piece])), clip.labels[:, piece])
+        features = self._varied(clip.features[:, piece])
+        loss = self._loss(self.net(self.reader(features, clip.visible[:, piece])), clip.labels[:, piece])
         self.optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.net.parameters(), self.hyper.clip_norm)
         self.optimizer.step()
         return float(loss.detach())
+
+    def _varied(self, features: Tensor) -> Tensor:
+        """A clip's features [1, T, D] as somebody else before another camera might have had them.
+
+        Noise at every moment; a shift of each column that lasts the whole clip; some columns at their mean throughout.
+        """
+        hyper, per_clip = self.hyper, features[:, :1]
+        spread = hyper.noise * torch.randn_like(features)
+        if hyper.clip_shift > 0:
+            spread = spread + hyper.clip_shift * torch.randn_like(per_clip)
+        varied = features + self.reader.deviation * spread
+        if hyper.left_out > 0:
+            varied = torch.where(torch.rand_like(per_clip) < hyper.left_out, self.reader.mean, varied)
+        return varied
 
     def _loss(self, stages: Sequence[Tensor], labels: Tensor) -> Tensor:
         """Cross entropy, and how much neighbouring moments differ (truncated; Farha and Gall), summed over the stages."""
