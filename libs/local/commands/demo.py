@@ -22,23 +22,28 @@ from libs.local.state import read_state
 from libs.local.supervisor import START_SECONDS
 
 app = typer.Typer()
+_SEEN_BEFORE = "What --seed draws is new to a data folder only once: CAMLOOP_DATA_FOLDER names another one.\n"
 _LEFT = "Whatever runs goes on in the background: uv run camloop status shows it, make down ends it."
 
 
 @app.command()
 def demo(
     workflow: Annotated[str, typer.Option("--workflow", "-w", help="hairnet, behavior or handwash.")] = "hairnet",
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, max=999_999, help="Draw what a demo with this seed drew: in a data folder new to it."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Cameras, cleaning, review, training, registry: the loop goes round twice and the system stays up."""
     settings, _ = load_settings()
     story = Story(settings.data_folder.resolve() / "log", write=_to_stderr if as_json else _to_stdout)
     try:
-        done = _play(workflow_named(workflow), settings, story)
+        done = _play(workflow_named(workflow), settings, story, _seed_by_lot() if seed is None else seed)
     except ValueError as error:
         fail(str(error), as_json=as_json)
     except DemoFailed as error:
-        fail(f"{error}\n{_LEFT}", as_json=as_json)
+        fail(f"{error}\n{'' if seed is None else _SEEN_BEFORE}{_LEFT}", as_json=as_json)
     except (NotRunning, Refused) as error:
         fail(f"{story.failure(str(error))}\n{_LEFT}", as_json=as_json)
     except KeyboardInterrupt:
@@ -46,7 +51,12 @@ def demo(
     answer(done, as_json=as_json, text="")
 
 
-def _play(workflow: Workflow, settings: LocalSettings, story: Story) -> dict[str, Any]:
+def _seed_by_lot() -> int:
+    """Another one each second: what was drawn before would be sent back as a duplicate."""
+    return int(time.time()) % 1_000_000
+
+
+def _play(workflow: Workflow, settings: LocalSettings, story: Story, seed: int) -> dict[str, Any]:
     # Here and not above: drawing needs OpenCV, which takes a second to import.
     from libs.local.demo.preparing import check_preconditions
     from libs.local.demo.script import perform
@@ -54,9 +64,10 @@ def _play(workflow: Workflow, settings: LocalSettings, story: Story) -> dict[str
 
     check_preconditions(workflow)
     _ensure_running(settings, story)
+    story.tell(f"what the cameras see is drawn with the seed {seed}")
     if workflow.procedure is not None:
-        return asyncio.run(perform_washes(workflow, settings, story))
-    return asyncio.run(perform(workflow, settings.data_folder, story))
+        return asyncio.run(perform_washes(workflow, settings, story, seed))
+    return asyncio.run(perform(workflow, settings.data_folder, story, seed))
 
 
 def _ensure_running(settings: LocalSettings, story: Story) -> None:

@@ -21,13 +21,12 @@ _MOST_PER_CAMERA = 26
 _SPARE = 1.15
 
 
-def drawn_batches(workflow: Workflow, story: Story, *, rounds: int) -> list[Batch]:
+def drawn_batches(workflow: Workflow, story: Story, seed: int, *, rounds: int) -> list[Batch]:
     """Scenes never seen before, enough of them for the workflow to build by itself once a round."""
     cameras = CAMERAS[_drawable(workflow)]
     enough = math.ceil(workflow.dataset.build_after_samples * _SPARE / len(cameras)) + 1
     usable = [min(enough, _MOST_PER_CAMERA)] * rounds
     now = datetime.now(UTC).replace(microsecond=0)
-    seed = int(now.timestamp()) % 1_000_000
     story.reach("cameras", f"drawing {rounds} batches of kitchen scenes for {', '.join(cameras)}")
     return draw_batches(_drawable(workflow), cameras=cameras, usable=usable, now=now, seed=seed)
 

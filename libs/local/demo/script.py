@@ -32,13 +32,13 @@ class PictureStage(Stage):
     cameras: Cameras
 
 
-async def perform(workflow: Workflow, data_folder: Path, story: Story) -> dict[str, Any]:
+async def perform(workflow: Workflow, data_folder: Path, story: Story, seed: int) -> dict[str, Any]:
     """Run the demo on the running system. Raises `DemoFailed`; the system stays as it is."""
     with ExitStack() as stack, tempfile.TemporaryDirectory(prefix="camloop-demo-") as temporary:
         enter = cast("Callable[[AbstractContextManager[Client]], Client]", stack.enter_context)
         asked, moved = enter(console()), enter(registry())
         known = await asyncio.to_thread(newest_version, moved, workflow.model_name)
-        batches = await asyncio.to_thread(drawn_batches, workflow, story, rounds=1 if known else 2)
+        batches = await asyncio.to_thread(drawn_batches, workflow, story, seed, rounds=1 if known else 2)
         chain = Chain(workflow.name)
         watch = Watch(asked, chain, story, {shot.digest: shot for batch in batches for shot in batch})
         await asyncio.to_thread(watch.skip_the_past)

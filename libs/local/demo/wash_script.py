@@ -24,7 +24,7 @@ from libs.local.demo.watching import Watch
 from libs.local.output import pairs
 from libs.local.settings import LocalSettings
 
-_CLIPS_PER_BUILD = 1.0
+_CLIPS_PER_BUILD = 1.5
 _RULE = "-" * 78
 
 
@@ -39,7 +39,7 @@ class WashStage(Stage):
     tokens: Mapping[str, str]
 
 
-async def perform_washes(asked: Workflow, settings: LocalSettings, story: Story) -> dict[str, Any]:
+async def perform_washes(asked: Workflow, settings: LocalSettings, story: Story, seed: int) -> dict[str, Any]:
     """Run the demo on the running system. Raises `DemoFailed`; the system stays as it is."""
     workflow = shortened(asked)
     path = await asyncio.to_thread(lay_down, workflow, settings.workflows_folder)
@@ -51,7 +51,7 @@ async def perform_washes(asked: Workflow, settings: LocalSettings, story: Story)
         talking, moved = enter(console()), enter(registry())
         if not await asyncio.to_thread(wait_until_known, talking, workflow):
             raise story.failure(f"the system does not read {path}: uv run camloop status")
-        seed, count = int(time.time()) % 1_000_000, asked.dataset.build_after_samples
+        count = asked.dataset.build_after_samples
         watch = Watch(talking, Chain(workflow.name), story, {})
         await asyncio.to_thread(watch.skip_the_past)
         stage = WashStage(

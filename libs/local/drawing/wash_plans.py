@@ -133,12 +133,11 @@ def plan_washes(
         turn, place = divmod(session, len(cameras))
         own = np.random.default_rng((seed, 1, number))
         acts = acts_of(scenario, procedure, own, frames_per_second)
-        person = int(np.random.default_rng((seed, 2, session)).integers(len(persons)))
         plans.append(WashPlan(
             number=number,
             recording=f"{cameras[place]}-{seed}-{turn:03d}",
             camera=cameras[place],
-            person=persons[person],
+            person=_on_duty(persons, seed, place, turn),
             captured_at=start + turn * every + clip * _BETWEEN_CLIPS + timedelta(seconds=int(own.integers(60))),
             scenario=scenario,
             acts=acts,
@@ -147,6 +146,15 @@ def plan_washes(
             frames_per_second=frames_per_second,
         ))  # fmt: skip
     return sorted(plans, key=lambda plan: (plan.captured_at, plan.number))
+
+
+def _on_duty(persons: Sequence[str], seed: int, camera: int, turn: int) -> str:
+    """Who washes before this camera at this turn: everybody once, in an order by lot, before anybody comes again.
+
+    By lot alone some would hardly be seen among the few clips of a demo, and no model knows whom it has hardly seen.
+    """
+    passed, place = divmod(turn, len(persons))
+    return persons[int(np.random.default_rng((seed, 2, camera, passed)).permutation(len(persons))[place])]
 
 
 def number_of(text: str) -> int:

@@ -133,6 +133,15 @@ def test_a_recording_is_one_person_before_one_camera_in_one_hour(plans: list[Was
     assert {plan.person for plan in plans} == set(PERSONS)
 
 
+def test_everybody_washes_before_each_camera_before_anybody_comes_again(plans: list[WashPlan]) -> None:
+    for camera in CAMERAS:
+        recordings = {plan.recording: plan.person for plan in plans if plan.camera == camera}
+        persons = list(recordings.values())
+        rounds = [persons[at : at + len(PERSONS)] for at in range(0, len(persons), len(PERSONS))]
+        assert all(sorted(each) == sorted(PERSONS) for each in rounds)
+        assert len({tuple(each) for each in rounds}) > 1
+
+
 def test_clips_are_told_in_the_order_of_time_from_the_start_on() -> None:
     start = datetime(2026, 3, 1, 4, tzinfo=UTC)
     plans = plan_washes(9, 1, DEMO, CAMERAS, PERSONS, start=start, every=timedelta(minutes=30), clips_per_recording=3)
