@@ -22,7 +22,7 @@ from libs.local.state import read_state
 from libs.local.supervisor import START_SECONDS
 
 app = typer.Typer()
-_SEEN_BEFORE = "What --seed draws is new to a data folder only once: CAMLOOP_DATA_FOLDER names another one.\n"
+_SEEN_BEFORE = "What --seed draws is new to a data folder only once: CAMLOOP_DATA_FOLDER names another one."
 _LEFT = "Whatever runs goes on in the background: uv run camloop status shows it, make down ends it."
 
 
@@ -37,15 +37,16 @@ def demo(
 ) -> None:
     """Cameras, cleaning, review, training, registry: the loop goes round twice and the system stays up."""
     settings, _ = load_settings()
+    left = _LEFT if seed is None else f"{_SEEN_BEFORE}\n{_LEFT}"
     story = Story(settings.data_folder.resolve() / "log", write=_to_stderr if as_json else _to_stdout)
     try:
         done = _play(workflow_named(workflow), settings, story, _seed_by_lot() if seed is None else seed)
     except ValueError as error:
         fail(str(error), as_json=as_json)
     except DemoFailed as error:
-        fail(f"{error}\n{'' if seed is None else _SEEN_BEFORE}{_LEFT}", as_json=as_json)
+        fail(f"{error}\n{left}", as_json=as_json)
     except (NotRunning, Refused) as error:
-        fail(f"{story.failure(str(error))}\n{_LEFT}", as_json=as_json)
+        fail(f"{story.failure(str(error))}\n{left}", as_json=as_json)
     except KeyboardInterrupt:
         fail(f"stopped in the stage {story.stage}. {_LEFT}", as_json=as_json, code=130)
     answer(done, as_json=as_json, text="")
